@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The house, top floor first: a target may depend only on targets further down.
+// docs/architecture.md says what lives in each.
+
+let swift: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
+
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOPosix", package: "swift-nio"),
+  .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+func floor(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+/// Modules whose tests read files from their folder `Fixtures`.
+let fixtures: Set<String> = []
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies,
+    exclude: fixtures.contains(name) ? ["Fixtures"] : [], swiftSettings: swift)
+}
+
+let package = Package(
+  name: "pilotfish",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    .executableTarget(
+      name: "pilotfish",
+      dependencies: [
+        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "HTTPClient",
+        "Kernel", "Exposition", "Flags", "Logs",
+      ],
+      swiftSettings: swift),
+
+    floor("Web", ["Compression"] + nio + [log]),
+    floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes", log]),
+    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes", log]),
+    floor("Discovery", ["Configuration", "Exposition"]),
+    floor("Configuration", ["CYAML"]),
+    floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
+    floor("HTTPClient", ["Compression"] + nio),
+    floor("Kernel", ["Bytes", "CLinux", "CSystemd"]),
+    floor("Exposition", ["Bytes"]),
+    floor("Logs", [log]),
+    floor("Flags"),
+    floor("Patterns", ["CRE2"]),
+    floor("Compression", ["CZlib", "CSnappy"]),
+    floor("Bytes"),
+
+    .target(name: "CLinux"),
+    .target(name: "CRE2", dependencies: ["RE2"]),
+    system("RE2", pkgConfig: "re2", apt: "libre2-dev"),
+    system("CSystemd", pkgConfig: "libsystemd", apt: "libsystemd-dev"),
+    system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+    system("CSnappy", pkgConfig: "snappy", apt: "libsnappy-dev"),
+    system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+
+    tests(of: "Web", nio),
+    tests(of: "RemoteWrite"),
+    tests(of: "Scraping"),
+    tests(of: "Discovery"),
+    tests(of: "Configuration"),
+    tests(of: "HostMetrics"),
+    tests(of: "HTTPClient", nio),
+    tests(of: "Kernel"),
+    tests(of: "Exposition"),
+    tests(of: "Logs"),
+    tests(of: "Flags"),
+    tests(of: "Patterns"),
+    tests(of: "Compression"),
+    tests(of: "Bytes"),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)

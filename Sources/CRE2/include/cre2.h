@@ -1,0 +1,28 @@
+#ifndef PILOTFISH_CRE2_H
+#define PILOTFISH_CRE2_H
+
+// RE2 (https://github.com/google/re2) for Swift: the few calls that Patterns needs, without C++ in sight.
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cre2_pattern cre2_pattern;
+
+/// Compiles `pattern` (UTF-8, RE2 syntax). NULL when it is not a valid pattern; then `error` (of `error_size`
+/// bytes) holds RE2's reason, NUL-terminated. `dot_matches_newline` is RE2's (?s).
+cre2_pattern *cre2_compile(const char *pattern, size_t length, bool dot_matches_newline, char *error,
+                           size_t error_size);
+
+/// Whether the pattern occurs anywhere in `text`.
+bool cre2_search(const cre2_pattern *pattern, const char *text, size_t length);
+
+void cre2_free(cre2_pattern *pattern);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,60 @@
+import Bytes
+
+/// The kinds of metric that the text format 0.0.4 knows.
+public enum MetricType: String, Sendable {
+  case counter, gauge, untyped, histogram, summary
+}
+
+/// A metric's name, help text, type and label names, declared once; with the bytes that every sample of it shares
+/// already rendered.
+///
+/// Text format: https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_formats.md
+public final class MetricFamily: Sendable {
+  public let name: String
+  public let help: String
+  public let type: MetricType
+  /// In byte order, which is the order in which a sample's values are given and written.
+  public let labels: [String]
+
+  /// `name` as bytes: families are ordered by it.
+  let nameBytes: [UInt8]
+  /// The HELP and TYPE lines.
+  let head: [UInt8]
+  /// What stands before each label value and before the number: `name{a="`, `",b="`, `"} `; or just `name `.
+  let pieces: [[UInt8]]
+
+  /// - Parameter labels: label names in byte order.
+  public init(_ name: String, _ type: MetricType, _ help: String, labels: [String] = []) {
+    assert(zip(labels, labels.dropFirst()).allSatisfy { $0.utf8.lexicographicallyPrecedes($1.utf8) }, name)
+    self.name = name
+    self.help = help
+    self.type = type
+    self.labels = labels
+    nameBytes = Array(name.utf8)
+    let escaped = help.utf8.reduce(into: [UInt8]()) { text, byte in
+      switch byte {
+      case UInt8(ascii: "\\"): text += Array(#"\\"#.utf8)
+      case .newline: text += Array(#"\n"#.utf8)
+      default: text.append(byte)
+      }
+    }
+    head = Array("# HELP \(name) ".utf8) + escaped + Array("\n# TYPE \(name) \(type.rawValue)\n".utf8)
+    var pieces = labels.enumerated().map { index, label in
+      Array((index == 0 ? "\(name){\(label)=\"" : "\",\(label)=\"").utf8)
+    }
+    pieces.append(Array((labels.isEmpty ? "\(name) " : "\"} ").utf8))
+    self.pieces = pieces
+  }
+
+  public static func counter(_ name: String, _ help: String, _ labels: [String] = []) -> MetricFamily {
+    MetricFamily(name, .counter, help, labels: labels)
+  }
+
+  public static func gauge(_ name: String, _ help: String, _ labels: [String] = []) -> MetricFamily {
+    MetricFamily(name, .gauge, help, labels: labels)
+  }
+
+  public static func untyped(_ name: String, _ help: String, _ labels: [String] = []) -> MetricFamily {
+    MetricFamily(name, .untyped, help, labels: labels)
+  }
+}
