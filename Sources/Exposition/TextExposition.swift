@@ -140,7 +140,8 @@ public final class TextExposition {
 
 extension MetricFamily {
   fileprivate func compareName(with other: MetricFamily) -> Int {
-    nameBytes.span.bytes.compare(other.nameBytes.span.bytes)
+    let (name, otherName) = (nameBytes, other.nameBytes)
+    return name.span.bytes.compare(otherName.span.bytes)
   }
 
   fileprivate func hasSameName(as other: MetricFamily) -> Bool { self === other || nameBytes == other.nameBytes }
