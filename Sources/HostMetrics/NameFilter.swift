@@ -1,0 +1,36 @@
+import Flags
+import Patterns
+
+/// Which devices, mounts or fields a collector shows: by an including or an excluding pattern, not by both.
+struct NameFilter {
+  private let include: Pattern?
+  private let exclude: Pattern?
+
+  /// - Parameters: patterns as the flags give them; an empty one is none.
+  init(include: String, exclude: String, flags: String) throws(CollectorConfigurationError) {
+    guard include.isEmpty || exclude.isEmpty else {
+      throw CollectorConfigurationError("\(flags) are mutually exclusive")
+    }
+    self.include = try Self.compile(include)
+    self.exclude = try Self.compile(exclude)
+  }
+
+  /// Whether the name is to be left out.
+  func isIgnored(_ name: RawSpan) -> Bool {
+    if let exclude, exclude.occurs(in: name) { return true }
+    if let include, !include.occurs(in: name) { return true }
+    return false
+  }
+
+  func isIgnored(_ name: String) -> Bool { isIgnored(name.utf8.span.bytes) }
+
+  /// The pattern; nil when it is empty.
+  static func compile(_ pattern: String) throws(CollectorConfigurationError) -> Pattern? {
+    guard !pattern.isEmpty else { return nil }
+    do {
+      return try Pattern(pattern)
+    } catch {
+      throw CollectorConfigurationError(error.description)
+    }
+  }
+}

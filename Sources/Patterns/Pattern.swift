@@ -1,0 +1,47 @@
+import CRE2
+
+/// A compiled RE2 pattern (https://github.com/google/re2/wiki/Syntax): the dialect of Prometheus' relabeling and of
+/// node_exporter's flags; linear in time on any text.
+public final class Pattern: Sendable {
+  public let text: String
+  // RE2 objects are immutable and may be searched from many threads at once; OpaquePointer is not Sendable by itself.
+  private nonisolated(unsafe) let compiled: OpaquePointer
+
+  /// - Parameter dotMatchesNewline: as if the pattern began with `(?s)`.
+  public init(_ text: String, dotMatchesNewline: Bool = false) throws(PatternError) {
+    self.text = text
+    let errorSize = 256
+    var reason = [CChar](repeating: 0, count: errorSize)
+    var copy = text
+    let compiled = copy.withUTF8 { utf8 in
+      utf8.withMemoryRebound(to: CChar.self) { chars in
+        cre2_compile(
+          chars.baseAddress ?? UnsafePointer(bitPattern: 1), chars.count, dotMatchesNewline, &reason, errorSize)
+      }
+    }
+    guard let compiled else {
+      throw PatternError(pattern: text, reason: reason.withUnsafeBufferPointer { String(cString: $0.baseAddress!) })
+    }
+    self.compiled = compiled
+  }
+
+  deinit { cre2_free(compiled) }
+
+  /// Whether the pattern occurs anywhere in the text, which need not be valid UTF-8.
+  public func occurs(in text: RawSpan) -> Bool {
+    text.withUnsafeBytes { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { chars in
+        cre2_search(compiled, chars.baseAddress ?? UnsafePointer(bitPattern: 1), chars.count)
+      }
+    }
+  }
+
+  public func occurs(in text: String) -> Bool { occurs(in: text.utf8.span.bytes) }
+}
+
+/// A text that is not a pattern, with RE2's reason.
+public struct PatternError: Error, CustomStringConvertible {
+  public let pattern: String
+  public let reason: String
+  public var description: String { "error parsing regexp: \(reason) in `\(pattern)`" }
+}
