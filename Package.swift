@@ -45,7 +45,7 @@ let package = Package(
       ],
       swiftSettings: swift),
 
-    floor("Web", ["Compression"] + nio + [log]),
+    floor("Web", ["Compression", "Bytes"] + nio),
     floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes", log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes", log]),
     floor("Discovery", ["Configuration", "Exposition"]),
@@ -57,7 +57,7 @@ let package = Package(
     floor("Logs", [log]),
     floor("Flags"),
     floor("Patterns", ["CRE2"]),
-    floor("Compression", ["CZlib", "CSnappy"]),
+    floor("Compression", ["CZlib", "CSnappy", "Bytes"]),
     floor("Bytes"),
 
     .target(name: "CLinux"),
