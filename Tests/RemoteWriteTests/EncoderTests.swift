@@ -11,21 +11,23 @@ import Testing
   /// Bytes written out by hand from the specification of the wire format.
   @Test func theBytesAreThoseOfTheSpecification() throws {
     var table = LabelTable()
-    let up = try #require(table.register(LabelSet([("__name__", "up"), ("a", "b")])))
+    let up = try required(table.register(LabelSet(pairs: [("__name__", "up"), ("a", "b")])))
     var encoder = WriteRequestEncoder()
-    #expect(encoder.encode([sample(up, 1000, 1)][...], labels: table) == 1)
+    let count = encoder.encode([sample(up, 1000, 1)][...], labels: table)
+    #expect(count == 1)
     let labels: [UInt8] =
       [0x0a, 0x0e, 0x0a, 0x08] + Array("__name__".utf8) + [0x12, 0x02] + Array("up".utf8)
       + [0x0a, 0x06, 0x0a, 0x01] + Array("a".utf8) + [0x12, 0x01] + Array("b".utf8)
     let point: [UInt8] = [0x12, 0x0c, 0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x10, 0xe8, 0x07]
-    #expect(encoder.messageBytes == [0x0a, UInt8(labels.count + point.count)] + labels + point)
+    let message = encoder.messageBytes
+    #expect(message == [0x0a, UInt8(labels.count + point.count)] + labels + point)
     let block = encoder.compressed()
-    #expect(try decodeSnappy(Array(block.readableBytesView)) == encoder.messageBytes)
+    #expect(try decodeSnappy(Array(block.readableBytesView)) == message)
   }
 
   @Test func everyBitOfAValueArrives() throws {
     var table = LabelTable()
-    let number = try #require(table.register(LabelSet([("__name__", "up")])))
+    let number = try required(table.register(LabelSet(pairs: [("__name__", "up")])))
     let values: [Double] = [
       0, -0.0, 1, .infinity, -.infinity, .staleMarker, Double(bitPattern: 0x7ff8_0000_0000_0001),
       Double(bitPattern: 0xfff1_2345_6789_abcd), .leastNonzeroMagnitude, .greatestFiniteMagnitude,
@@ -34,7 +36,8 @@ import Testing
     var samples: [Sample] = []
     for time in times { for value in values { samples.append(sample(number, time, value)) } }
     var encoder = WriteRequestEncoder()
-    #expect(encoder.encode(samples[...], labels: table) == samples.count)
+    let count = encoder.encode(samples[...], labels: table)
+    #expect(count == samples.count)
     let block = encoder.compressed()
     let series = try decodeWriteRequest(decodeSnappy(Array(block.readableBytesView)))
     #expect(series.count == 1)
@@ -43,12 +46,12 @@ import Testing
 
   @Test(arguments: [1, 2, 3, 4] as [UInt64]) func requestsReadBackAsWhatWasPutIn(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
-    var table = LabelTable(external: LabelSet([("cluster", "c")]))
+    var table = LabelTable(external: LabelSet(pairs: [("cluster", "c")]))
     var labels: [UInt32: [[String]]] = [:]
     for index in 0..<50 {
       let long = String(repeating: "v", count: Int.random(in: 0...300, using: &random))
-      let set = LabelSet([("__name__", "m\(index)"), ("long", "x" + long)])
-      let number = try #require(table.register(set))
+      let set = LabelSet(pairs: [("__name__", "m\(index)"), ("long", "x" + long)])
+      let number = try required(table.register(set))
       labels[number] = [["__name__", "m\(index)"], ["cluster", "c"], ["long", "x" + long]]
     }
     var encoder = WriteRequestEncoder()

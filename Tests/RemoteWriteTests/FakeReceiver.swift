@@ -109,7 +109,7 @@ func sending(_ storage: RemoteStorage, _ body: () async throws -> Void) async re
 }
 
 extension RemoteStorage {
-  func series(_ name: String) throws -> SeriesID { try #require(register(LabelSet([("__name__", name)]))) }
+  func series(_ name: String) throws -> SeriesID { try #require(register(LabelSet(pairs: [("__name__", name)]))) }
 
   /// The value of a line of `/metrics`.
   func metric(_ name: String) -> Double? {

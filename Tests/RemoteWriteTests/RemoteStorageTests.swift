@@ -100,7 +100,7 @@ import Testing
     let dropped = storage.metric(#"prometheus_remote_storage_samples_dropped_total{reason="queue_full""#)
     #expect(dropped == 2800)
     #expect(storage.metric("prometheus_remote_storage_samples_in_total") == 3000)
-    try await sending(storage) { await storage.drain(within: .seconds(60)) }
+    await sending(storage) { await storage.drain(within: .seconds(60)) }
     #expect(receiver.takenCount == 200)
     #expect(receiver.taken.values.allSatisfy { $0.map(\.timestamp) == [28, 29] }, "the newest are kept")
   }
@@ -240,7 +240,7 @@ import Testing
 
   @Test func unknownSeriesAndRefusedLabelsAreCounted() throws {
     let storage = RemoteStorage([Remote(try options(), transport: FakeReceiver().respond)], log: quietLog())
-    #expect(storage.register(LabelSet([("job", "nameless")])) == nil)
+    #expect(storage.register(LabelSet(pairs: [("job", "nameless")])) == nil)
     let series = try storage.series("up")
     storage.append([
       Sample(series: series, timestamp: 1, value: 1), Sample(series: SeriesID(rawValue: 99), timestamp: 1, value: 1),

@@ -28,11 +28,12 @@ import Testing
 
   @Test func theReceiversWishGoesFirstWithinReason() {
     var backoff = Backoff(least: .milliseconds(30), most: .seconds(1))
-    #expect(backoff.delay(retryAfter: .seconds(7), jitter: 0) == .seconds(7))
-    #expect(backoff.delay(retryAfter: .seconds(1_000_000), jitter: 0) == .seconds(600))
-    #expect(backoff.delay(retryAfter: .zero, jitter: 0) == .milliseconds(120))
+    let wishes: [Duration] = [.seconds(7), .seconds(1_000_000), .zero]
+    let delays = wishes.map { backoff.delay(retryAfter: $0, jitter: 0) }
+    #expect(delays == [.seconds(7), .seconds(600), .milliseconds(120)])
     var none = Backoff(least: .zero, most: .zero)
-    #expect(none.delay(retryAfter: nil, jitter: 0) == .milliseconds(1))
+    let shortest = none.delay(retryAfter: nil, jitter: 0)
+    #expect(shortest == .milliseconds(1))
   }
 
   @Test(

@@ -18,7 +18,8 @@ import Testing
         next += 1
       }
       while ring.count > size / 2 {
-        #expect(ring.popFirst()?.timestamp == expected)
+        let first = ring.popFirst()
+        #expect(first?.timestamp == expected)
         expected += 1
       }
     }
@@ -33,23 +34,27 @@ import Testing
     var queue = SampleQueue(capacity: 1000, batchSize: 10)
     var dropped: [Sample] = []
     queue.append((0..<15).map { sample(0, $0) }, now: .now, dropped: &dropped)
-    let first = try #require(queue.take())
+    let first = try required(queue.take())
     #expect(first.samples.map(\.timestamp) == Array(0..<10))
-    #expect(queue.ready == 0 && queue.waiting == 5 && queue.take() == nil)
+    #expect(queue.ready == 0 && queue.waiting == 5)
+    let none = queue.take()
+    #expect(none?.samples.count == nil)
     queue.append([sample(64, 7)], now: .now, dropped: &dropped)
-    let second = try #require(queue.take())
+    let second = try required(queue.take())
     #expect(second.samples.map(\.series.rawValue) == [64])
     queue.finish(first)
-    #expect(queue.take()?.samples.map(\.timestamp) == Array(10..<15))
+    let third = try required(queue.take())
+    #expect(third.samples.map(\.timestamp) == Array(10..<15))
     queue.finish(second)
-    #expect(queue.take() == nil && queue.waitingSince == nil && queue.readySince == nil && dropped.isEmpty)
+    #expect(queue.ready == 0 && queue.waitingSince == nil && queue.readySince == nil && dropped.isEmpty)
   }
 
   @Test func oneBatchTakesFromAllLanes() throws {
     var queue = SampleQueue(capacity: 10_000, batchSize: 5000)
     var dropped: [Sample] = []
     queue.append((0..<4096).map { sample($0, 1) }, now: .now, dropped: &dropped)
-    #expect(queue.take()?.samples.count == 4096)
+    let batch = try required(queue.take())
+    #expect(batch.samples.count == 4096)
   }
 
   @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func theOldestGoWhenItIsFull(seed: UInt64) {
