@@ -80,8 +80,7 @@ final class RemoteWriter: Sendable {
 
   private func nextBatch() -> SampleQueue.Batch? {
     state.withLock { state in
-      let atOnce = state.isFailing ? min(2, options.queue.maxShards) : options.queue.maxShards
-      guard state.queue.batchesInFlight < max(atOnce, 1) else { return nil }
+      guard mayBegin(state) else { return nil }
       let isDue =
         state.isDraining || state.queue.ready >= state.queue.batchSize
         || state.queue.readySince.map { $0 + options.queue.batchSendDeadline <= .now } ?? false
@@ -89,13 +88,18 @@ final class RemoteWriter: Sendable {
     }
   }
 
+  /// Whether a further batch may be on its way.
+  private func mayBegin(_ state: borrowing State) -> Bool {
+    let atOnce = state.isFailing ? min(2, options.queue.maxShards) : options.queue.maxShards
+    return state.queue.batchesInFlight < max(atOnce, 1)
+  }
+
   /// When a batch that is not full becomes due, if no alarm is set for then or before.
   private func nextAlarm() -> ContinuousClock.Instant? {
     state.withLock { state in
-      guard let since = state.queue.readySince else { return nil }
+      // Where no further batch may begin, the end of one wakes the dispatcher.
+      guard mayBegin(state), let since = state.queue.readySince else { return nil }
       let due = since + options.queue.batchSendDeadline
-      // What is due already waits for a batch to be finished, and that wakes the dispatcher.
-      if due <= .now && state.queue.batchesInFlight > 0 { return nil }
       if let alarm = state.alarm, alarm <= due { return nil }
       state.alarm = due
       return due

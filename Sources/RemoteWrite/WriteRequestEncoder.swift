@@ -13,7 +13,6 @@ struct WriteRequestEncoder: ~Copyable {
   private var keys: [UInt64] = []
   private var sorted: [Sample] = []
   private var message = ByteWriter()
-  private var block = ByteWriter()
 
   /// Orders samples by series, those of one series as they are: what `encode` wants.
   mutating func order(_ samples: inout [Sample]) {
@@ -75,10 +74,5 @@ struct WriteRequestEncoder: ~Copyable {
   var messageBytes: [UInt8] { message.bytes.array }
 
   /// What `encode` made, compressed.
-  mutating func compressed() -> ByteBuffer {
-    block.removeAll()
-    let raw = message.withUnsafeBytes { Snappy.compress($0) }
-    block.append(raw)
-    return block.withUnsafeBytes { ByteBuffer(bytes: $0) }
-  }
+  func compressed() -> ByteBuffer { ByteBuffer(bytes: message.withUnsafeBytes { Snappy.compress($0) }) }
 }
