@@ -46,7 +46,7 @@ let package = Package(
       swiftSettings: swift),
 
     floor("Web", ["Compression", "Bytes"] + nio),
-    floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes", log]),
+    floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes", log]),
     floor("Discovery", ["Configuration", "Exposition"]),
     floor("Configuration", ["CYAML"]),
@@ -57,7 +57,7 @@ let package = Package(
     floor("Logs", [log]),
     floor("Flags"),
     floor("Patterns", ["CRE2"]),
-    floor("Compression", ["CZlib", "CSnappy", "Bytes"]),
+    floor("Compression", ["Bytes", "CZlib", "CSnappy"]),
     floor("Bytes"),
 
     .target(name: "CLinux"),
@@ -69,7 +69,7 @@ let package = Package(
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
     tests(of: "Web", nio),
-    tests(of: "RemoteWrite"),
+    tests(of: "RemoteWrite", nio),
     tests(of: "Scraping"),
     tests(of: "Discovery"),
     tests(of: "Configuration"),
