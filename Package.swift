@@ -47,7 +47,7 @@ let package = Package(
 
     floor("Web", ["Compression"] + nio + [log]),
     floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes", log]),
-    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes", log]),
+    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio + [log]),
     floor("Discovery", ["Configuration", "Exposition"]),
     floor("Configuration", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
