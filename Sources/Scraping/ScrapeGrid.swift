@@ -9,7 +9,8 @@ struct ScrapeGrid: Equatable, Sendable {
   let offset: Int64
 
   init(interval: Duration, labels: LabelSet, url: String, seed: UInt64) {
-    self.interval = max(interval.nanoseconds, 1_000_000)
+    // Bounds that keep the sums below from overflowing: a millisecond, 73 years.
+    self.interval = min(max(interval.nanoseconds, 1_000_000), .max / 4)
     var hash = FNV1a()
     for index in 0..<labels.count {
       hash.combine(labels.name(at: index))
