@@ -47,7 +47,7 @@ let package = Package(
 
     floor("Web", ["Compression", "Bytes"] + nio),
     floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes"] + nio + [log]),
-    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes", log]),
+    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio),
     floor("Discovery", ["Configuration", "Exposition"]),
     floor("Configuration", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
