@@ -1,12 +1,15 @@
 #ifndef PILOTFISH_CLINUX_H
 #define PILOTFISH_CLINUX_H
 
-// What Swift cannot import from Linux's headers: variadic calls, macros, and structs of linux/*.h.
+// What Swift cannot import from Linux's headers: GNU extensions, variadic calls, macros.
 
-#define _GNU_SOURCE
-#include <stdint.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sys/statfs.h>
-#include <sys/utsname.h>
-#include <time.h>
+
+/// Names the calling thread, as ps and top show it; at most 15 bytes (pthread_setname_np(3)).
+void clinux_name_thread(const char *name);
 
 #endif
