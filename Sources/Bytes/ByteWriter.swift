@@ -18,6 +18,9 @@ public struct ByteWriter: ~Copyable {
     }
   }
 
+  /// Hands what was written to `body`, which may use it as long as it runs.
+  public func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R { try body(bytes) }
+
   public func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
     try body(UnsafeRawBufferPointer(rebasing: storage[..<count]))
   }

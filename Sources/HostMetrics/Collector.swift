@@ -1,3 +1,4 @@
+import Bytes
 import Exposition
 import Flags
 import Kernel
@@ -41,6 +42,11 @@ public struct MalformedFile: Error, CustomStringConvertible {
 
   /// - Parameter what: the part that was expected there.
   public init(_ path: String, _ what: String) { description = "\(path): \(what)" }
+
+  /// - Parameter line: where it was expected; at most 100 bytes of it are shown.
+  public init(_ path: String, _ what: String, in line: RawSpan) {
+    self.init(path, "\(what): \(String(utf8: line.extracting(0..<min(line.byteCount, 100))))")
+  }
 }
 
 /// Flags that a collector cannot work with.

@@ -33,6 +33,23 @@ public final class KernelFile {
     }
   }
 
+  /// As `read(into:)`, but false when the file is not there.
+  public func readIfPresent(into buffer: inout ByteWriter) throws(KernelError) -> Bool {
+    do {
+      try read(into: &buffer)
+      return true
+    } catch {
+      guard error.isAbsence else { throw error }
+      return false
+    }
+  }
+
+  /// Reads the whole file and hands its bytes to `body`, which may use them as long as it runs.
+  public func read<R>(into buffer: inout ByteWriter, _ body: (RawSpan) throws -> R) throws -> R {
+    try read(into: &buffer)
+    return try body(buffer.bytes)
+  }
+
   private func readOnce(into buffer: inout ByteWriter) throws(KernelError) {
     if descriptor < 0 {
       // O_NONBLOCK: a FIFO in the place of a file gives an error instead of a wait.

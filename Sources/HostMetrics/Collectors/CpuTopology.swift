@@ -1,0 +1,108 @@
+// Reads /sys/devices/system/cpu: isolated, cpuN/online, cpuN/topology and cpuN/thermal_throttle
+// (Documentation/ABI/testing/sysfs-devices-system-cpu).
+
+import Bytes
+import Exposition
+import Kernel
+
+/// What the cpu collector takes from sysfs: isolation, whether a CPU is online, how often it was throttled.
+final class CpuTopology {
+  private static let isolated = MetricFamily.gauge(
+    "node_cpu_isolated", "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.", ["cpu"])
+  private static let online = MetricFamily.gauge(
+    "node_cpu_online", "CPUs that are online and being scheduled.", ["cpu"])
+  private static let coreThrottles = MetricFamily.counter(
+    "node_cpu_core_throttles_total", "Number of times this CPU core has been throttled.", ["core", "package"])
+  private static let packageThrottles = MetricFamily.counter(
+    "node_cpu_package_throttles_total", "Number of times this CPU package has been throttled.", ["package"])
+
+  /// A file with one number, and the labels under which it is shown.
+  private struct Gauge {
+    let labels: [String]
+    let file: KernelFile
+  }
+
+  private let folder: String
+  private let isolatedCPUs: [Int]
+  private var knownCPUs = -1
+  private var onlineGauges: [Gauge] = []
+  private var coreGauges: [Gauge] = []
+  private var packageGauges: [Gauge] = []
+  private var buffer = ByteWriter(capacity: 128)
+
+  init(_ host: Host) {
+    folder = host.sys("devices/system/cpu")
+    var buffer = ByteWriter()
+    // Without the file no CPU is isolated.
+    if (try? KernelFile("\(folder)/isolated").read(into: &buffer)) != nil {
+      isolatedCPUs = Self.cpus(inList: String(utf8: buffer.bytes))
+    } else {
+      isolatedCPUs = []
+    }
+  }
+
+  /// - Parameter cpuCount: when it changes, sysfs is looked through anew.
+  func collect(cpuCount: Int, into writer: MetricWriter) throws {
+    if cpuCount != knownCPUs {
+      discover()
+      knownCPUs = cpuCount
+    }
+    for cpu in isolatedCPUs {
+      writer.begin(Self.isolated)
+      writer.label(cpu)
+      writer.end(1.0)
+    }
+    write(Self.online, onlineGauges, into: writer)
+    write(Self.coreThrottles, coreGauges, into: writer)
+    write(Self.packageThrottles, packageGauges, into: writer)
+  }
+
+  private func write(_ family: MetricFamily, _ gauges: [Gauge], into writer: MetricWriter) {
+    for gauge in gauges {
+      // A CPU that went away between two scrapes loses its own series only.
+      guard let value = number(gauge.file) else { continue }
+      writer.begin(family)
+      for label in gauge.labels { writer.label(label) }
+      writer.end(value)
+    }
+  }
+
+  private func discover() {
+    (onlineGauges, coreGauges, packageGauges) = ([], [], [])
+    var cores: Set<[String]> = []
+    var packages: Set<String> = []
+    let names = (try? Directory.names(folder)) ?? []
+    for name in names where name.hasPrefix("cpu") && name.dropFirst(3).allSatisfy(\.isWholeNumber) && name != "cpu" {
+      let path = "\(folder)/\(name)"
+      let onlineFile = KernelFile("\(path)/online")
+      if number(onlineFile) != nil { onlineGauges.append(Gauge(labels: [String(name.dropFirst(3))], file: onlineFile)) }
+      guard let package = number(KernelFile("\(path)/topology/physical_package_id")),
+        let core = number(KernelFile("\(path)/topology/core_id"))
+      else { continue }
+      let coreFile = KernelFile("\(path)/thermal_throttle/core_throttle_count")
+      if number(coreFile) != nil, cores.insert(["\(core)", "\(package)"]).inserted {
+        coreGauges.append(Gauge(labels: ["\(core)", "\(package)"], file: coreFile))
+      }
+      let packageFile = KernelFile("\(path)/thermal_throttle/package_throttle_count")
+      if number(packageFile) != nil, packages.insert("\(package)").inserted {
+        packageGauges.append(Gauge(labels: ["\(package)"], file: packageFile))
+      }
+    }
+  }
+
+  /// The file's number; nil when there is none.
+  private func number(_ file: KernelFile) -> UInt64? {
+    (try? file.read(into: &buffer) { bytes in UInt64(decimal: bytes.trimmed) }) ?? nil
+  }
+
+  /// "1,3-5,9" gives 1, 3, 4, 5 and 9.
+  static func cpus(inList list: String) -> [Int] {
+    list.split { $0 == "," || $0.isWhitespace }.flatMap { part -> [Int] in
+      let ends = part.split(separator: "-").map { Int($0) }
+      guard let first = ends.first ?? nil, let last = ends.last ?? nil, first >= 0, last < 1 << 20, first <= last else {
+        return []
+      }
+      return Array(first...last)
+    }
+  }
+}
