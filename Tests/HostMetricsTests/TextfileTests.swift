@@ -51,11 +51,11 @@ private func end(_ error: Int) -> String {
   }
 
   @Test func theFirstHelpWins() throws {
-    let text = try shown([("a.prom", "# HELP x one\nx{f=\"a\"} 1\n"), ("b.prom", "# HELP x two\nx{f=\"b\"} 2\n")])
-    #expect(text == "# HELP x one\n# TYPE x untyped\nx{f=\"a\"} 1\n" + end(1))
+    let text = try shown([("a.prom", "# HELP a one\na{f=\"a\"} 1\n"), ("b.prom", "# HELP a two\na{f=\"b\"} 2\n")])
+    #expect(text == "# HELP a one\n# TYPE a untyped\na{f=\"a\"} 1\n" + end(1))
     #expect(
-      try shown([("a.prom", "x{f=\"a\"} 1\n"), ("b.prom", "# HELP x\nx{f=\"b\"} 2\n")])
-        == "# HELP x Metric read from /text/a.prom, /text/b.prom\n# TYPE x untyped\nx{f=\"a\"} 1\nx{f=\"b\"} 2\n"
+      try shown([("a.prom", "a{f=\"a\"} 1\n"), ("b.prom", "# HELP a\na{f=\"b\"} 2\n")])
+        == "# HELP a Metric read from /text/a.prom, /text/b.prom\n# TYPE a untyped\na{f=\"a\"} 1\na{f=\"b\"} 2\n"
         + end(0))
   }
 
