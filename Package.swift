@@ -73,7 +73,7 @@ let package = Package(
     tests(of: "Scraping"),
     tests(of: "Discovery"),
     tests(of: "Configuration"),
-    tests(of: "HostMetrics"),
+    tests(of: "HostMetrics", [log]),
     tests(of: "HTTPClient", nio),
     tests(of: "Kernel"),
     tests(of: "Exposition"),

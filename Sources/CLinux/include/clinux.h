@@ -3,6 +3,12 @@
 
 // What Swift cannot import from Linux's headers: GNU extensions, variadic calls, macros.
 
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/statfs.h>
+
 /// Names the calling thread, as ps and top show it; at most 15 bytes (pthread_setname_np(3)).
 void clinux_name_thread(const char *name);
 
