@@ -57,7 +57,7 @@ let package = Package(
     floor("Logs", [log]),
     floor("Flags"),
     floor("Patterns", ["CRE2"]),
-    floor("Compression", ["CZlib", "CSnappy"]),
+    floor("Compression", ["Bytes", "CZlib", "CSnappy"]),
     floor("Bytes"),
 
     .target(name: "CLinux"),
