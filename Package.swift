@@ -51,7 +51,7 @@ let package = Package(
     floor("Discovery", ["Configuration", "Exposition"]),
     floor("Configuration", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
-    floor("HTTPClient", ["Compression"] + nio),
+    floor("HTTPClient", ["Compression", "Bytes"] + nio),
     floor("Kernel", ["Bytes", "CLinux", "CSystemd"]),
     floor("Exposition", ["Bytes"]),
     floor("Logs", [log]),

@@ -1,0 +1,235 @@
+import Bytes
+import Glibc
+
+/// An http URL (RFC 3986, RFC 9110 section 4.2), kept as a request needs it.
+public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
+  public enum HostKind: Sendable, Hashable { case name, ipv4, ipv6 }
+
+  /// In lower case; an IPv6 address is without its brackets.
+  public let host: String
+  public let hostKind: HostKind
+  public let port: UInt16
+  /// Path and query as they are sent: they start with "/", and hold printable ASCII only.
+  public private(set) var target: String
+  /// What stood before "@", decoded; it is never printed.
+  let userinfo: (user: String, password: String)?
+
+  public var scheme: String { "http" }
+
+  /// What the header `Host` says: the port only when it is not the scheme's own.
+  public var authority: String {
+    let name = hostKind == .ipv6 ? "[\(host)]" : host
+    return port == 80 ? name : "\(name):\(port)"
+  }
+
+  /// The URL with `xxxxx` in place of user and password: fit for logs and errors.
+  public var description: String { "http://\(userinfo == nil ? "" : "xxxxx@")\(authority)\(target)" }
+
+  /// An absolute URL. A fragment is dropped; blanks and bytes beyond ASCII in path and query are percent-encoded.
+  public init(_ text: String) throws(HTTPURLError) {
+    let bytes = Array(text.utf8)
+    guard !bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { throw HTTPURLError(.controlCharacter) }
+    guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[..<colon].isScheme,
+      bytes[(colon + 1)...].starts(with: "//".utf8)
+    else { throw HTTPURLError(.noScheme) }
+    let scheme = String(decoding: bytes[..<colon], as: UTF8.self).lowercased()
+    guard scheme == "http" else { throw HTTPURLError(.scheme(scheme)) }
+
+    let rest = bytes[(colon + 3)...]
+    let end = rest.firstIndex { "/?#".utf8.contains($0) } ?? rest.endIndex
+    var authority = rest[..<end]
+    if let at = authority.lastIndex(of: UInt8(ascii: "@")) {
+      userinfo = try HTTPURL.userinfo(authority[..<at])
+      authority = authority[(at + 1)...]
+    } else {
+      userinfo = nil
+    }
+    (host, hostKind, port) = try HTTPURL.hostAndPort(authority)
+    target = HTTPURL.target(rest[end...])
+  }
+
+  /// What a `Location` means that came with the answer for this URL: an absolute URL, or one relative to this.
+  /// User and password stay with relative ones only.
+  public func resolving(_ location: String) throws(HTTPURLError) -> HTTPURL {
+    let bytes = Array(location.utf8)
+    guard !bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { throw HTTPURLError(.controlCharacter) }
+    if let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[..<colon].isScheme { return try HTTPURL(location) }
+    if bytes.starts(with: "//".utf8) { return try HTTPURL("http:" + location) }
+    var result = self
+    let path = target.utf8.prefix { $0 != UInt8(ascii: "?") }
+    switch bytes.first {
+    case nil, UInt8(ascii: "#"): break
+    case UInt8(ascii: "/"): result.target = HTTPURL.target(bytes[...]).withoutDotSegments
+    case UInt8(ascii: "?"): result.target = HTTPURL.target(Array(path) + bytes)
+    default:
+      let folder = path.prefix((path.lastIndexOfSlash ?? 0) + 1)
+      result.target = HTTPURL.target(Array(folder) + bytes).withoutDotSegments
+    }
+    return result
+  }
+
+  /// Whether both are answered by the same server: the same host and port.
+  func hasSameOrigin(as other: HTTPURL) -> Bool { host == other.host && port == other.port }
+
+  public static func == (a: HTTPURL, b: HTTPURL) -> Bool {
+    a.hasSameOrigin(as: b) && a.target == b.target && a.userinfo?.user == b.userinfo?.user
+      && a.userinfo?.password == b.userinfo?.password
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(host)
+    hasher.combine(port)
+    hasher.combine(target)
+  }
+}
+
+/// Why a text is not a URL that can be requested. Never holds the text: a password may be in it.
+public struct HTTPURLError: Error, Equatable, CustomStringConvertible {
+  enum Reason: Equatable {
+    case controlCharacter, noScheme, noHost
+    case scheme(String)
+    case host, port, escape
+  }
+
+  let reason: Reason
+  init(_ reason: Reason) { self.reason = reason }
+
+  public var description: String {
+    switch reason {
+    case .controlCharacter: "invalid URL: invalid control character in URL"
+    case .noScheme: "invalid URL: it does not start with \"http://\""
+    case .scheme("https"): "invalid URL: https is not supported by this version; use http"
+    case .scheme(let scheme): "invalid URL: unsupported protocol scheme \"\(scheme)\"; use http"
+    case .noHost: "invalid URL: no host in request URL"
+    case .host: "invalid URL: invalid character in host name"
+    case .port: "invalid URL: invalid port after host; it is a number from 1 to 65535"
+    case .escape: "invalid URL: invalid URL escape in user or password"
+    }
+  }
+}
+
+// MARK: - Parts of the text
+
+extension HTTPURL {
+  private static func hostAndPort(
+    _ authority: ArraySlice<UInt8>
+  ) throws(HTTPURLError) -> (host: String, kind: HostKind, port: UInt16) {
+    let host: ArraySlice<UInt8>
+    var rest: ArraySlice<UInt8>
+    let isBracketed = authority.first == UInt8(ascii: "[")
+    if isBracketed {
+      guard let close = authority.firstIndex(of: UInt8(ascii: "]")) else { throw HTTPURLError(.host) }
+      host = authority[(authority.startIndex + 1)..<close]
+      rest = authority[(close + 1)...]
+      guard rest.isEmpty || rest.first == UInt8(ascii: ":") else { throw HTTPURLError(.port) }
+    } else {
+      let colon = authority.firstIndex(of: UInt8(ascii: ":")) ?? authority.endIndex
+      host = authority[..<colon]
+      rest = authority[colon...]
+    }
+    guard !host.isEmpty else { throw HTTPURLError(.noHost) }
+    rest = rest.dropFirst()
+    var port: UInt16 = 80
+    if !rest.isEmpty {
+      guard rest.allSatisfy(\.isDigit), let number = UInt16(String(decoding: rest, as: UTF8.self)),
+        number > 0
+      else { throw HTTPURLError(.port) }
+      port = number
+    }
+    let name = String(decoding: host, as: UTF8.self)
+    if isBracketed {
+      guard name.isIPv6Address else { throw HTTPURLError(.host) }
+      return (name.lowercased(), .ipv6, port)
+    }
+    guard host.count <= 253, host.allSatisfy(\.isHostNameByte) else { throw HTTPURLError(.host) }
+    return (name.lowercased(), name.isIPv4Address ? .ipv4 : .name, port)
+  }
+
+  private static func userinfo(_ bytes: ArraySlice<UInt8>) throws(HTTPURLError) -> (user: String, password: String) {
+    let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
+    guard let user = bytes[..<colon].percentDecoded, let password = bytes[colon...].dropFirst().percentDecoded else {
+      throw HTTPURLError(.escape)
+    }
+    return (user, password)
+  }
+
+  /// Path and query, without the fragment.
+  private static func target(_ bytes: some Collection<UInt8>) -> String {
+    var target: [UInt8] = bytes.first == UInt8(ascii: "/") ? [] : [UInt8(ascii: "/")]
+    for byte in bytes.prefix(while: { $0 != UInt8(ascii: "#") }) {
+      if byte <= 0x20 || byte >= 0x7f {
+        target += [UInt8(ascii: "%"), (byte >> 4).upperHexDigit, (byte & 15).upperHexDigit]
+      } else {
+        target.append(byte)
+      }
+    }
+    return String(decoding: target, as: UTF8.self)
+  }
+}
+
+extension String {
+  fileprivate var isIPv4Address: Bool {
+    var address = in_addr()
+    return inet_pton(AF_INET, self, &address) == 1
+  }
+
+  fileprivate var isIPv6Address: Bool {
+    var address = in6_addr()
+    return inet_pton(AF_INET6, self, &address) == 1
+  }
+
+  /// RFC 3986 section 5.2.4, on the path before a query.
+  fileprivate var withoutDotSegments: String {
+    let path = prefix { $0 != "?" }
+    var segments: [Substring] = []
+    let all = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+    for (offset, segment) in all.enumerated() {
+      let isLast = offset == all.count - 1
+      switch segment {
+      case ".": if isLast { segments.append("") }
+      case "..":
+        _ = segments.popLast()
+        if isLast { segments.append("") }
+      default: segments.append(segment)
+      }
+    }
+    return "/" + segments.joined(separator: "/") + dropFirst(path.count)
+  }
+}
+
+extension Collection where Element == UInt8 {
+  fileprivate var isScheme: Bool {
+    guard let first, (first | 0x20) &- 0x61 < 26 else { return false }
+    return allSatisfy { ($0 | 0x20) &- 0x61 < 26 || $0.isDigit || "+-.".utf8.contains($0) }
+  }
+
+  fileprivate var lastIndexOfSlash: Int? {
+    var last: Int?
+    for (offset, byte) in self.enumerated() where byte == UInt8(ascii: "/") { last = offset }
+    return last
+  }
+
+  /// Nil when a "%" is not followed by two hexadecimal digits.
+  fileprivate var percentDecoded: String? {
+    var decoded: [UInt8] = []
+    var bytes = makeIterator()
+    while let byte = bytes.next() {
+      guard byte == UInt8(ascii: "%") else {
+        decoded.append(byte)
+        continue
+      }
+      guard let high = bytes.next()?.hexDigit, let low = bytes.next()?.hexDigit else { return nil }
+      decoded.append(high << 4 | low)
+    }
+    return String(decoding: decoded, as: UTF8.self)
+  }
+}
+
+extension UInt8 {
+  /// RFC 3986's unreserved and sub-delims, but for what no resolver takes; "%" (a zone, an encoded name) is refused.
+  fileprivate var isHostNameByte: Bool {
+    (self | 0x20) &- 0x61 < 26 || isDigit || "-._~".utf8.contains(self)
+  }
+
+  fileprivate var upperHexDigit: UInt8 { self < 10 ? self + 0x30 : self - 10 + 0x41 }
+}
