@@ -33,9 +33,9 @@ import Testing
     #expect(bomb.count < 64 << 10)
     #expect(throws: GunzipError.tooLarge(limit: 1 << 20)) { try gunzip(bomb, limit: 1 << 20) }
     var output = 0
-    let gunzip = Gunzip(limit: 100_000)
+    let stream = Gunzip(limit: 100_000)
     #expect(throws: GunzipError.tooLarge(limit: 100_000)) {
-      try bomb.withUnsafeBytes { bytes in try gunzip.feed(bytes) { output += $0.count } }
+      try bomb.withUnsafeBytes { bytes in try stream.feed(bytes) { output += $0.count } }
     }
     #expect(output <= 100_000)
   }
@@ -53,13 +53,15 @@ import Testing
     }
   }
 
-  @Test(arguments: [
+  static let damaged: [([UInt8], String)] = [
     (Array("plain text, no gzip".utf8), "gzip: incorrect header check"),
     (compressed([1, 2, 3]) + [0], "gzip: unexpected EOF"),
     (compressed([1, 2, 3]) + [0, 0, 0], "gzip: incorrect header check"),
-    (Array(compressed([1, 2, 3]).dropLast(8)) + [0, 0, 0, 0, 3, 0, 0, 0], "gzip: incorrect data check"),
-    (Array(compressed([1, 2, 3]).dropLast(1)) + [9], "gzip: incorrect length check"),
-  ])
+    (compressed([1, 2, 3]).dropLast(8) + [0, 0, 0, 0, 3, 0, 0, 0], "gzip: incorrect data check"),
+    (compressed([1, 2, 3]).dropLast(1) + [9], "gzip: incorrect length check"),
+  ]
+
+  @Test(arguments: damaged)
   func damageIsNamed(_ input: [UInt8], _ message: String) {
     let error = #expect(throws: GunzipError.self) { try gunzip(input, limit: 1000) }
     #expect(error?.description == message)
