@@ -45,9 +45,9 @@ let package = Package(
       ],
       swiftSettings: swift),
 
-    floor("Web", ["Compression"] + nio + [log]),
-    floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes", log]),
-    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes", log]),
+    floor("Web", ["Compression", "Bytes"] + nio),
+    floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes"] + nio + [log]),
+    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio),
     floor("Discovery", ["Configuration", "Exposition"]),
     floor("Configuration", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
@@ -69,7 +69,7 @@ let package = Package(
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
     tests(of: "Web", nio),
-    tests(of: "RemoteWrite"),
+    tests(of: "RemoteWrite", nio),
     tests(of: "Scraping"),
     tests(of: "Discovery"),
     tests(of: "Configuration"),

@@ -64,18 +64,32 @@ extension UInt8 {
   1e21, 1e22,
 ]
 
+/// Why a text is no number.
+public enum NumberFault: Error, Equatable, Sendable {
+  /// It has not the form of one.
+  case syntax
+  /// It has, but no double is near it.
+  case range
+}
+
 extension Double {
   /// The text of a number as Go's strconv.ParseFloat takes it, but for underscores: a decimal or hexadecimal
   /// floating-point number, "Inf", "Infinity" or "NaN" in any case, correctly rounded. Nil when it is none.
   ///
   /// Out of range is nil, as ParseFloat's error; an underflow is 0. "NaN" is the quiet NaN 0x7ff8000000000001,
   /// which is Go's and Prometheus' ordinary one.
+  @inlinable
   public init?(goSyntax text: RawSpan) {
+    guard let value = try? Double(checkedGoSyntax: text) else { return nil }
+    self = value
+  }
+
+  /// As `init(goSyntax:)`, and says why when it is none.
+  public init(checkedGoSyntax text: RawSpan) throws(NumberFault) {
     if let exact = Double(shortDecimal: text) {
       self = exact
     } else {
-      guard let value = Double(longSyntax: text) else { return nil }
-      self = value
+      self = try Double(longSyntax: text)
     }
   }
 
@@ -124,38 +138,33 @@ extension Double {
   }
 
   /// Everything else, by strtod, which rounds correctly; what strtod takes beyond ParseFloat is refused before.
-  private init?(longSyntax text: RawSpan) {
-    // Prometheus refuses longer ones as well: no number needs them.
-    guard text.byteCount > 0, text.byteCount < 512 else { return nil }
-    var hasDigitOrLetter = false
+  private init(longSyntax text: RawSpan) throws(NumberFault) {
+    var isHex = false
+    var hasBinaryExponent = false
     for offset in 0..<text.byteCount {
-      let byte = text[offset]
-      switch byte {
+      switch text[offset] {
+      case UInt8(ascii: "x"), UInt8(ascii: "X"): isHex = true
+      case UInt8(ascii: "p"), UInt8(ascii: "P"): hasBinaryExponent = true
       case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-        UInt8(ascii: "A")...UInt8(ascii: "Z"):
-        hasDigitOrLetter = true
-      case UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."): break
-      default: return nil
+        UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+        break
+      default: throw .syntax
       }
     }
-    guard hasDigitOrLetter else { return nil }
-    let parsed: Double? = withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.byteCount + 1) { copy in
-      text.withUnsafeBytes { source in
-        UnsafeMutableRawBufferPointer(copy).copyMemory(from: source)
-      }
+    // Go wants the exponent of a hexadecimal number written out.
+    if isHex != hasBinaryExponent { throw .syntax }
+    let (value, parsed, fault) = withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.byteCount + 1) { copy in
+      text.withUnsafeBytes { UnsafeMutableRawBufferPointer(copy).copyMemory(from: $0) }
       copy[text.byteCount] = 0
       var end: UnsafeMutablePointer<CChar>?
       errno = 0
       let value = strtod(copy.baseAddress!, &end)
-      guard let end, end - copy.baseAddress! == text.byteCount else { return nil }
-      if value.isInfinite, errno == ERANGE { return nil }
-      // "nan(payload)" cannot come here: '(' is refused above. Go wants the exponent of a hexadecimal number written out; strtod does not.
-      let isHex = (text.firstIndex(of: UInt8(ascii: "x")) ?? text.firstIndex(of: UInt8(ascii: "X"))) != nil
-      let hasExponent = (text.firstIndex(of: UInt8(ascii: "p")) ?? text.firstIndex(of: UInt8(ascii: "P"))) != nil
-      if isHex, !hasExponent { return nil }
-      return value
+      return (value, end.map { $0 - copy.baseAddress! } ?? 0, errno)
     }
-    guard let parsed else { return nil }
-    self = parsed.isNaN ? Double(bitPattern: 0x7ff8_0000_0000_0001) : parsed
+    guard parsed == text.byteCount, parsed > 0 else { throw .syntax }
+    if value.isInfinite, fault == ERANGE { throw .range }
+    // Nor does it know a sign before NaN.
+    if value.isNaN, text.byteCount != 3 { throw .syntax }
+    self = value.isNaN ? Double(bitPattern: 0x7ff8_0000_0000_0001) : value
   }
 }

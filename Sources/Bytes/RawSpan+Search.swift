@@ -77,3 +77,36 @@ extension String {
   /// The bytes as UTF-8; each ill-formed sequence becomes U+FFFD.
   public init(utf8 bytes: RawSpan) { self = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
 }
+
+extension RawSpan {
+  /// Whether the bytes are well-formed UTF-8: no surrogates, nothing overlong, nothing above U+10FFFF.
+  public var isUTF8: Bool {
+    var offset = 0
+    while offset < byteCount {
+      if offset + 8 <= byteCount,
+        unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
+      {
+        offset += 8
+        continue
+      }
+      let lead = self[offset]
+      offset += 1
+      if lead < 0x80 { continue }
+      let (length, second): (Int, ClosedRange<UInt8>)
+      switch lead {
+      case 0xc2...0xdf: (length, second) = (1, 0x80...0xbf)
+      case 0xe0: (length, second) = (2, 0xa0...0xbf)
+      case 0xe1...0xec, 0xee...0xef: (length, second) = (2, 0x80...0xbf)
+      case 0xed: (length, second) = (2, 0x80...0x9f)
+      case 0xf0: (length, second) = (3, 0x90...0xbf)
+      case 0xf1...0xf3: (length, second) = (3, 0x80...0xbf)
+      case 0xf4: (length, second) = (3, 0x80...0x8f)
+      default: return false
+      }
+      guard offset + length <= byteCount, second.contains(self[offset]) else { return false }
+      for next in offset + 1..<offset + length where self[next] & 0xc0 != 0x80 { return false }
+      offset += length
+    }
+    return true
+  }
+}

@@ -4,7 +4,7 @@ import Synchronization
 /// A server: what a connection leads to.
 struct Origin: Hashable, Sendable {
   let host: String
-  let port: UInt16
+  let port: Int
 
   init(_ url: HTTPURL) {
     host = url.host

@@ -107,8 +107,8 @@ final class Exchange: @unchecked Sendable, NIOScheduledCallbackHandler {
 
   private func connected(to bootstrap: ClientBootstrap) -> EventLoopFuture<any Channel> {
     let url = request.url
-    guard url.hostKind != .name, let address = try? SocketAddress(ipAddress: url.host, port: Int(url.port)) else {
-      return bootstrap.connect(host: url.host, port: Int(url.port))
+    guard url.hostKind != .name, let address = try? SocketAddress(ipAddress: url.host, port: url.port) else {
+      return bootstrap.connect(host: url.host, port: url.port)
     }
     // No resolver, and no thread for it.
     return bootstrap.connect(to: address)

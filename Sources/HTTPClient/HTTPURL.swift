@@ -8,7 +8,7 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
   /// In lower case; an IPv6 address is without its brackets.
   public let host: String
   public let hostKind: HostKind
-  public let port: UInt16
+  public let port: Int
   /// Path and query as they are sent: they start with "/", and hold printable ASCII only.
   public private(set) var target: String
   /// What stood before "@", decoded; it is never printed.
@@ -113,7 +113,7 @@ public struct HTTPURLError: Error, Equatable, CustomStringConvertible {
 extension HTTPURL {
   private static func hostAndPort(
     _ authority: ArraySlice<UInt8>
-  ) throws(HTTPURLError) -> (host: String, kind: HostKind, port: UInt16) {
+  ) throws(HTTPURLError) -> (host: String, kind: HostKind, port: Int) {
     let host: ArraySlice<UInt8>
     var rest: ArraySlice<UInt8>
     let isBracketed = authority.first == UInt8(ascii: "[")
@@ -129,12 +129,12 @@ extension HTTPURL {
     }
     guard !host.isEmpty else { throw HTTPURLError(.noHost) }
     rest = rest.dropFirst()
-    var port: UInt16 = 80
+    var port = 80
     if !rest.isEmpty {
       guard rest.allSatisfy(\.isDigit), let number = UInt16(String(decoding: rest, as: UTF8.self)),
         number > 0
       else { throw HTTPURLError(.port) }
-      port = number
+      port = Int(number)
     }
     let name = String(decoding: host, as: UTF8.self)
     if isBracketed {

@@ -8,7 +8,7 @@ import Logging
 ///
 /// A collector keeps what saves work at the next scrape (open files, buffers, counters that must not go back). It is
 /// used by one thread at a time.
-public protocol Collector: AnyObject {
+public protocol Collector: AnyObject, SendableMetatype {
   /// As in `--collector.NAME`, `collect[]=NAME` and `node_scrape_collector_success{collector="NAME"}`.
   static var name: String { get }
   static var isEnabledByDefault: Bool { get }

@@ -119,7 +119,8 @@ public final class CollectorRunner: Sendable {
   // MARK: Starting
 
   /// - Parameter collectors: in the order in which they are run and shown; of two equal series the earlier's stays.
-  public init(_ collectors: sending [(name: String, collector: any Collector)], logger: Logger) {
+  ///   The caller uses them no more.
+  public init(_ collectors: [(name: String, collector: any Collector)], logger: Logger) {
     names = collectors.map(\.name)
     self.logger = logger
     state = Monitor(State(slots: collectors.map { Slot(name: $0.name, collector: $0.collector) }))

@@ -24,8 +24,8 @@ public final class ProcessMetrics {
   private static let virtualLimit = MetricFamily.gauge(
     "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.")
 
-  private let stat = KernelFile("/proc/self/stat")
-  private let netstat = KernelFile("/proc/self/net/netstat")
+  private let statFile = KernelFile("/proc/self/stat")
+  private let netstatFile = KernelFile("/proc/self/net/netstat")
   private var buffer = ByteWriter(capacity: 4096)
   private let bootTime: Double
 
@@ -40,20 +40,19 @@ public final class ProcessMetrics {
 
   /// Writes what can be read; the rest is left out.
   public func write(to writer: MetricWriter) {
-    try? stat.read(into: &buffer) { bytes in writeStat(bytes, to: writer) }
-    writer.sample(Self.maxDescriptors, limit(of: RLIMIT_NOFILE))
-    writer.sample(Self.virtualLimit, limit(of: RLIMIT_AS))
+    try? statFile.read(into: &buffer) { bytes in writeStat(bytes, to: writer) }
+    writer.sample(Self.maxDescriptors, limit(of: __rlimit_resource_t(RLIMIT_NOFILE.rawValue)))
+    writer.sample(Self.virtualLimit, limit(of: __rlimit_resource_t(RLIMIT_AS.rawValue)))
     // Since Linux 6.2 the directory's size is the number of descriptors.
-    var status = Glibc.stat()
-    if Glibc.stat("/proc/self/fd", &status) == 0, status.st_size > 0 {
-      writer.sample(Self.openDescriptors, Double(status.st_size))
+    if let count = try? Directory.size("/proc/self/fd"), count > 0 {
+      writer.sample(Self.openDescriptors, Double(count))
     } else if let names = try? Directory.names("/proc/self/fd") {
       writer.sample(Self.openDescriptors, Double(names.count))
     }
-    try? netstat.read(into: &buffer) { bytes in writeNetwork(bytes, to: writer) }
+    try? netstatFile.read(into: &buffer) { bytes in writeNetwork(bytes, to: writer) }
   }
 
-  private func limit(of resource: __rlimit_resource) -> Double {
+  private func limit(of resource: __rlimit_resource_t) -> Double {
     var limit = rlimit()
     getrlimit(resource, &limit)
     return Double(limit.rlim_cur)

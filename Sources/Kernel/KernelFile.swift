@@ -97,4 +97,11 @@ public enum Directory {
     }
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
+
+  /// The directory's size as stat(2) has it, in bytes; in /proc/PID/fd the number of descriptors, since Linux 6.2.
+  public static func size(_ path: String) throws(KernelError) -> Int {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw KernelError("stat", path) }
+    return Int(status.st_size)
+  }
 }

@@ -72,10 +72,12 @@ final class CpuTopology {
     var cores: Set<[String]> = []
     var packages: Set<String> = []
     let names = (try? Directory.names(folder)) ?? []
+    // Where the first CPU cannot be unplugged, node_exporter shows nothing of the others.
+    let showsOnline = number(KernelFile("\(folder)/cpu0/online")) != nil
     for name in names where name.hasPrefix("cpu") && name.dropFirst(3).allSatisfy(\.isWholeNumber) && name != "cpu" {
       let path = "\(folder)/\(name)"
       let onlineFile = KernelFile("\(path)/online")
-      if number(onlineFile) != nil { onlineGauges.append(Gauge(labels: [String(name.dropFirst(3))], file: onlineFile)) }
+      if showsOnline, number(onlineFile) != nil { onlineGauges.append(Gauge(labels: [String(name.dropFirst(3))], file: onlineFile)) }
       guard let package = number(KernelFile("\(path)/topology/physical_package_id")),
         let core = number(KernelFile("\(path)/topology/core_id"))
       else { continue }

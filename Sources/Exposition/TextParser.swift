@@ -1,0 +1,282 @@
+import Bytes
+
+/// Reads the Prometheus text format 0.0.4 with the verdicts of Prometheus 3's own parser.
+///
+/// https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_formats.md says what is meant; where
+/// it is silent, Prometheus' lexer (model/textparse/promlex.l) decides: what it accepts is accepted here, and one bad
+/// line refuses the whole text.
+///
+/// The parser allocates nothing and copies nothing; series are given as ranges of bytes. A series that the caller
+/// knows, byte for byte, need not be read again:
+///
+///     while let entry = try parser.next() {
+///       guard entry == .sample else { continue }
+///       if !(isKnown(length) && parser.skipSeries(length: length)) { try parser.readSeries() }
+///       try parser.readValue()
+///     }
+public struct TextParser: ~Escapable {
+  public enum Entry: Sendable {
+    /// A sample begins at `position`: read or skip its series, then read its value.
+    case sample
+    /// A HELP line: `name` and `text` are set.
+    case help
+    /// A TYPE line: `name` and `type` are set.
+    case type
+  }
+
+  public let bytes: RawSpan
+  /// Where the next read starts, in bytes from the front.
+  public internal(set) var position = 0
+  /// What the last TYPE line said. It is in force until the next one, whatever the names of the samples are.
+  public private(set) var type = MetricType.untyped
+  /// The metric name of the last HELP or TYPE line, without quotes; escapes stand as they were written.
+  public private(set) var name = 0..<0
+  /// The text of the last HELP line; escapes stand as they were written.
+  public private(set) var text = 0..<0
+  /// The last sample's series: `name{labels}`.
+  public internal(set) var series = 0..<0
+  /// The last sample's value; NaN always with the same bits, so never a staleness marker.
+  public private(set) var value = 0.0
+  /// The last sample's timestamp in milliseconds since the epoch, if it has one.
+  public private(set) var timestamp: Int64?
+
+  @_lifetime(copy bytes)
+  public init(_ bytes: RawSpan) { self.bytes = bytes }
+
+  /// Moves to the next entry; nil at the end of the text. Comments and empty lines are passed over.
+  @_lifetime(self: copy self)
+  public mutating func next() throws(TextParserError) -> Entry? {
+    while position < bytes.byteCount {
+      switch byte(at: position) {
+      case .space, .tab, .newline: position += 1
+      case UInt8(ascii: "#"):
+        if let entry = try readComment() { return entry }
+      case 0:
+        // To Prometheus, NUL at the start of an entry is the end of the text.
+        position = bytes.byteCount
+      case UInt8(ascii: "{"): return .sample
+      case let byte where byte.isNameStart: return .sample
+      default: throw fault("expected a valid start token", got: position..<position, .invalid, from: position)
+      }
+    }
+    return nil
+  }
+
+  /// Moves behind the series of the sample at `position` if it is `length` bytes long. For a caller that has found
+  /// those bytes to be those of a series that was read before. False, without moving, when the series is longer.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  public mutating func skipSeries(length: Int) -> Bool {
+    let end = position &+ length
+    guard length > 0, end < bytes.byteCount else { return false }
+    // What ends in a brace ends there. A bare name may go on, or labels may follow.
+    if byte(at: end &- 1) != UInt8(ascii: "}") {
+      var next = end
+      while byte(at: next).isBlank { next += 1 }
+      guard next > end, byte(at: next) != UInt8(ascii: "{") else { return false }
+    }
+    series = position..<end
+    position = end
+    return true
+  }
+
+  /// Reads the value, the timestamp and the end of the line of the sample whose series was read or skipped.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  public mutating func readValue() throws(TextParserError) {
+    skipBlanks()
+    let start = position
+    while byte(at: position).isValuePart { position += 1 }
+    guard position > start else {
+      throw fault("expected value after metric", got: position..<position, .invalid, from: series.lowerBound)
+    }
+    value = try number(start..<position)
+    skipBlanks()
+    timestamp = nil
+    if byte(at: position) != .newline { timestamp = try readTimestamp() }
+    position += 1
+  }
+
+  // MARK: Parts of a line
+
+  /// The number in `range`. Prometheus keeps to what Go's ParseFloat took before underscores and binary exponents.
+  @inline(__always)
+  private func number(_ range: Range<Int>) throws(TextParserError) -> Double {
+    if let value = Double(goSyntax: bytes.extracting(range)), !hasBinaryExponent(range) { return value }
+    throw numberFault(range)
+  }
+
+  private func hasBinaryExponent(_ range: Range<Int>) -> Bool {
+    // Only what begins as a hexadecimal number can have one.
+    guard range.count > 3 else { return false }
+    for offset in range.prefix(3) where byte(at: offset) | 0x20 == UInt8(ascii: "x") { return true }
+    return false
+  }
+
+  private func numberFault(_ range: Range<Int>) -> TextParserError {
+    let text = bytes.extracting(range)
+    let whole = bytes.extracting(series.lowerBound..<range.upperBound)
+    let cause: String
+    if "pP_".utf8.contains(where: { text.firstIndex(of: $0) != nil }) {
+      cause = "unsupported character in float"
+    } else {
+      var isOutOfRange = false
+      do throws(NumberFault) { _ = try Double(checkedGoSyntax: text) } catch { isOutOfRange = error == .range }
+      let why = isOutOfRange ? "value out of range" : "invalid syntax"
+      cause = "strconv.ParseFloat: parsing \(TextParserError.quote(text)): \(why)"
+    }
+    return TextParserError("\(cause) while parsing: \(TextParserError.quote(whole))")
+  }
+
+  /// Reads a timestamp and moves to the end of the line.
+  @_lifetime(self: copy self)
+  private mutating func readTimestamp() throws(TextParserError) -> Int64 {
+    let start = position
+    while byte(at: position).isDigit { position += 1 }
+    let range = start..<position
+    guard !range.isEmpty else {
+      throw fault("expected timestamp or new record", got: range, .invalid, from: series.lowerBound)
+    }
+    guard let timestamp = Int64(decimal: bytes.extracting(range)) else {
+      let text = TextParserError.quote(bytes.extracting(range))
+      let whole = TextParserError.quote(bytes.extracting(series.lowerBound..<position))
+      throw TextParserError("strconv.ParseInt: parsing \(text): value out of range while parsing: \(whole)")
+    }
+    skipBlanks()
+    guard byte(at: position) == .newline else {
+      let start = position
+      while byte(at: position).isDigit { position += 1 }
+      throw fault(
+        "expected next entry after timestamp", got: start..<position, position > start ? .timestamp : .invalid,
+        from: series.lowerBound)
+    }
+    return timestamp
+  }
+
+  /// Reads the line that begins with the `#` at `position`: nil when it is a comment.
+  @_lifetime(self: copy self)
+  private mutating func readComment() throws(TextParserError) -> Entry? {
+    let start = position
+    position += 1
+    let end = bytes.firstIndex(of: .newline, from: position) ?? bytes.byteCount
+    skipBlanks()
+    let line = bytes.extracting(position..<end)
+    let isType = line.starts(with: "TYPE")
+    guard position > start + 1, isType || line.starts(with: "HELP"), line.byteCount > 4, line[4].isBlank else {
+      // A comment. NUL in one without a blank is as at the start of an entry.
+      let nul = position == start + 1 ? line.firstIndex(of: 0) : nil
+      position = nul == nil ? end + 1 : bytes.byteCount
+      return nil
+    }
+    position += 4
+    skipBlanks()
+    let nameStart = position
+    guard let name = readMetadataName() else {
+      throw fault(
+        "expected metric name after \(isType ? "TYPE" : "HELP")", got: nameStart..<nameStart, .invalid, from: start)
+    }
+    self.name = name
+    // A quoted name may hold newlines.
+    let lineEnd = bytes.firstIndex(of: .newline, from: position) ?? bytes.byteCount
+    if byte(at: position) == 0 {
+      throw fault("linebreak expected after metadata", got: position..<position, .invalid, from: start)
+    }
+    text = min(position + 1, lineEnd)..<lineEnd
+    position = lineEnd + 1
+    guard isType else {
+      guard bytes.extracting(text).isUTF8 else {
+        let help = TextParserError.quote(bytes.extracting(text))
+        throw TextParserError("help text \(help) is not a valid utf8 string")
+      }
+      return .help
+    }
+    guard let type = MetricType(bytes.extracting(text)) else {
+      throw TextParserError("invalid metric type \(TextParserError.quote(bytes.extracting(text)))")
+    }
+    self.type = type
+    return .type
+  }
+
+  /// Moves behind a metric name or a quoted one, and gives it without quotes; nil when there is none.
+  @_lifetime(self: copy self)
+  private mutating func readMetadataName() -> Range<Int>? {
+    let start = position
+    if byte(at: start) == UInt8(ascii: "\"") {
+      guard let end = endOfQuoted(at: start, allowingNUL: false) else { return nil }
+      position = end
+      return start + 1..<end - 1
+    }
+    guard byte(at: start).isNameStart else { return nil }
+    while byte(at: position).isNamePart { position += 1 }
+    return start..<position
+  }
+
+  // MARK: Bytes
+
+  /// The byte at `offset`; behind the end a newline, which a text may leave out.
+  @inline(__always)
+  func byte(at offset: Int) -> UInt8 {
+    offset < bytes.byteCount ? bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self) : .newline
+  }
+
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func skipBlanks() {
+    while byte(at: position).isBlank { position += 1 }
+  }
+
+  /// Names of the lexer's tokens in messages.
+  enum Token: String {
+    case invalid = "INVALID"
+    case timestamp = "TIMESTAMP"
+    case labelName = "LNAME"
+    case quoted = "QSTRING"
+    case close = "BCLOSE"
+    case equal = "EQUAL"
+    case comma = "COMMA"
+  }
+
+  /// What was expected, and what stands there with the byte that follows.
+  func fault(_ expected: String, got range: Range<Int>, _ token: Token, from start: Int) -> TextParserError {
+    let end = min(range.upperBound + 1, bytes.byteCount)
+    let isAtEnd = range.lowerBound >= bytes.byteCount
+    let got = isAtEnd ? #""\n""# : TextParserError.quote(bytes.extracting(range.lowerBound..<end))
+    let whole = TextParserError.quote(bytes.extracting(min(start, end)..<end))
+    return TextParserError("\(expected), got \(got) (\"\(token.rawValue)\") while parsing: \(whole)")
+  }
+}
+
+extension MetricType {
+  /// The type that a TYPE line names.
+  init?(_ text: RawSpan) {
+    switch text {
+    case _ where text.equals("counter"): self = .counter
+    case _ where text.equals("gauge"): self = .gauge
+    case _ where text.equals("histogram"): self = .histogram
+    case _ where text.equals("summary"): self = .summary
+    case _ where text.equals("untyped"): self = .untyped
+    default: return nil
+    }
+  }
+}
+
+extension UInt8 {
+  /// Space or tab.
+  @inline(__always)
+  var isBlank: Bool { self == .space || self == .tab }
+
+  /// A letter or `_`.
+  @inline(__always)
+  var isLabelStart: Bool { (self | 0x20) &- UInt8(ascii: "a") < 26 || self == UInt8(ascii: "_") }
+
+  /// A letter, `_` or `:`.
+  @inline(__always)
+  var isNameStart: Bool { isLabelStart || self == UInt8(ascii: ":") }
+
+  @inline(__always)
+  var isNamePart: Bool { isNameStart || isDigit }
+
+  /// Whether a sample's value may hold it.
+  @inline(__always)
+  var isValuePart: Bool { self > .space ? self != UInt8(ascii: "{") : !isBlank && self != .newline && self != 0 }
+}

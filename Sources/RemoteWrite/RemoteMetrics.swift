@@ -1,0 +1,177 @@
+import Exposition
+
+/// A remote at one moment, as its metrics show it.
+struct RemoteSnapshot {
+  var name: String
+  var url: String
+  var statistics: RemoteStatistics
+  var queue: QueueOptions
+  var pending: Int
+  /// Requests on their way.
+  var shards: Int
+  var shardsDesired: Int
+  /// How long the oldest waiting sample has waited, in seconds.
+  var oldestWait: Double
+}
+
+/// Remote write's own metrics, under Prometheus' names where it has them.
+enum RemoteMetrics {
+  private static let labels = ["remote_name", "url"]
+
+  private static func counter(_ name: String, _ help: String) -> MetricFamily { .counter(name, help, labels) }
+  private static func gauge(_ name: String, _ help: String) -> MetricFamily { .gauge(name, help, labels) }
+
+  /// One sample a remote.
+  private static let table: [(family: MetricFamily, value: @Sendable (RemoteSnapshot) -> Double)] = [
+    (
+      counter("prometheus_remote_storage_samples_total", "Total number of samples sent to remote storage."),
+      { Double($0.statistics.sent) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_samples_failed_total",
+        "Total number of samples which failed on send to remote storage, non-recoverable errors."),
+      { Double($0.statistics.refused.values.reduce(0, +)) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_samples_retried_total",
+        "Total number of samples which failed on send to remote storage but were retried because the send error was "
+          + "recoverable."),
+      { Double($0.statistics.retried) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_samples_pending",
+        "The number of samples pending in the queues shards to be sent to the remote storage."),
+      { Double($0.pending) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_bytes_total",
+        "The total number of bytes of data (not metadata) sent by the queue after compression. Note that when "
+          + "exemplars over remote write is enabled the exemplars included in a remote write request count towards "
+          + "this metric."),
+      { Double($0.statistics.bytes) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_queue_highest_sent_timestamp_seconds",
+        "Timestamp from a WAL sample, the highest timestamp successfully sent by this queue, in seconds since epoch. "
+          + "Initialized to 0 when no data has been sent yet."),
+      { Double($0.statistics.highestSentTimestamp) / 1000 }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_enqueue_retries_total",
+        "Total number of times enqueue has failed because a shards queue was full."),
+      { _ in 0 }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_shards",
+        "The number of shards used for parallel sending to the remote storage."),
+      { Double($0.shards) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_shards_max",
+        "The maximum number of shards that the queue is allowed to run."),
+      { Double($0.queue.maxShards) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_shards_min",
+        "The minimum number of shards that the queue is allowed to run."),
+      { Double($0.queue.minShards) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_shards_desired",
+        "The number of shards that the queues shard calculation wants to run based on the rate of samples in vs. "
+          + "samples out."),
+      { Double($0.shardsDesired) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_shard_capacity",
+        "The capacity of each shard of the queue used for parallel sending to the remote storage."),
+      { Double($0.queue.capacity) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_max_samples_per_send",
+        "The maximum number of samples to be sent, in a single request, to the remote storage. Note that, when "
+          + "sending of exemplars over remote write is enabled, exemplars count towards this limt."),
+      { Double($0.queue.maxSamplesPerSend) }
+    ),
+    (
+      gauge(
+        "pilotfish_remote_write_oldest_unsent_seconds",
+        "How long the oldest sample has waited that is not on its way yet."),
+      { $0.oldestWait }
+    ),
+  ]
+
+  private static let dropped = MetricFamily.counter(
+    "prometheus_remote_storage_samples_dropped_total",
+    "Total number of samples which were dropped after being read from the WAL before being sent via remote write, "
+      + "either via relabelling, due to being too old or unintentionally because of an unknown reference ID.",
+    ["reason", "remote_name", "url"])
+  private static let refused = MetricFamily.counter(
+    "pilotfish_remote_write_samples_refused_total",
+    "Samples that the receiver refused for good, by the status it answered.", ["code", "remote_name", "url"])
+  private static let duration = MetricFamily(
+    "prometheus_remote_storage_sent_batch_duration_seconds", .histogram,
+    "Duration of send calls to the remote storage.", labels: labels)
+
+  /// What comes in, for all remotes together.
+  static let samplesIn = MetricFamily.counter(
+    "prometheus_remote_storage_samples_in_total",
+    "Samples in to remote storage, compare to samples out for queue managers.")
+  static let highestTimestamp = MetricFamily.gauge(
+    "prometheus_remote_storage_highest_timestamp_in_seconds",
+    "Highest timestamp that has come into the remote storage via the Appender interface, in seconds since epoch. "
+      + "Initialized to 0 when no data has been received yet.")
+  static let series = MetricFamily.gauge(
+    "pilotfish_remote_write_series", "Series that are registered or have samples queued.")
+  static let seriesRefused = MetricFamily.counter(
+    "pilotfish_remote_write_series_refused_total",
+    "Series refused because a label is not valid, too long, or there are too many.")
+  static let unknownSeries = MetricFamily.counter(
+    "pilotfish_remote_write_samples_unknown_series_total",
+    "Samples dropped because their series is not registered.")
+
+  static func write(_ remotes: [RemoteSnapshot], to writer: MetricWriter) {
+    for (family, value) in table {
+      for remote in remotes {
+        writer.begin(family)
+        writer.label(remote.name)
+        writer.label(remote.url)
+        writer.end(value(remote))
+      }
+    }
+    for remote in remotes {
+      for reason in RemoteStatistics.DropReason.allCases {
+        writer.begin(dropped)
+        writer.label(reason.rawValue)
+        writer.label(remote.name)
+        writer.label(remote.url)
+        writer.end(remote.statistics.dropped[reason] ?? 0)
+      }
+    }
+    for remote in remotes {
+      for (status, count) in remote.statistics.refused {
+        writer.begin(refused)
+        writer.label(status)
+        writer.label(remote.name)
+        writer.label(remote.url)
+        writer.end(count)
+      }
+    }
+    for remote in remotes {
+      let labels = [(name: "remote_name", value: remote.name), (name: "url", value: remote.url)]
+      remote.statistics.requestDurations.write(duration, labels: labels, to: writer)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/// What to do about a receiver's answer.
+enum Verdict: Equatable, Sendable {
+  /// The receiver has the samples.
+  case sent
+  /// The receiver cannot take them now: send the same bytes again.
+  case retry
+  /// Something that a person or fresh credentials must set right, and then the samples will be taken: keep them and
+  /// try again.
+  case hold
+  /// Too much at once: send it in two halves.
+  case split
+  /// The receiver will never take them.
+  case drop
+}
+
+/// What a receiver's answer means
+/// (https://prometheus.io/docs/specs/prw/remote_write_spec/#retries-backoff), as a table.
+///
+/// More is kept than the specification asks for: 401 and 403 are mostly credentials that expired, and a redirect is a
+/// URL to be corrected (it is not followed: a signature is good for one URL, and a POST would become a GET). Neither
+/// must cost samples. A 400 is never sent again as a whole: receivers store the good part of it.
+struct RetryRule: Sendable {
+  /// `retry_on_http_429`: what receivers answer to a client that sends too fast.
+  var retriesTooManyRequests: Bool
+
+  private static let table: [(statuses: ClosedRange<Int>, verdict: Verdict)] = [
+    (200...299, .sent),
+    (300...399, .hold),
+    (401...401, .hold),
+    (403...403, .hold),
+    (408...408, .retry),
+    (413...413, .split),
+    (400...499, .drop),
+    (500...599, .retry),
+  ]
+
+  func verdict(on status: Int) -> Verdict {
+    if status == 429 { return retriesTooManyRequests ? .retry : .drop }
+    return Self.table.first { $0.statuses.contains(status) }?.verdict ?? .drop
+  }
+}
+
+/// How long to wait before the next attempt: twice as long each time, from `least` to `most`.
+struct Backoff: Sendable {
+  /// A receiver may ask for more than `most`, but not for more than this.
+  static let longestRetryAfter = Duration.seconds(600)
+
+  private let most: Duration
+  private var next: Duration
+
+  init(least: Duration, most: Duration) {
+    self.most = max(most, .milliseconds(1))
+    next = min(max(least, .milliseconds(1)), self.most)
+  }
+
+  /// The next delay: up to a tenth shorter by chance, so that senders that failed together do not come back together.
+  /// What the receiver asked for goes first.
+  mutating func delay(retryAfter: Duration?, jitter: Double = .random(in: 0..<1)) -> Duration {
+    let delay = next
+    next = min(next * 2, most)
+    if let retryAfter, retryAfter > .zero { return min(retryAfter, Self.longestRetryAfter) }
+    return delay * (1 - 0.1 * jitter)
+  }
+}
+
+/// The header `Retry-After` (RFC 9110, 10.2.3): seconds, or a date of the form "Sun, 06 Nov 1994 08:49:37 GMT".
+enum RetryAfter {
+  private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+  /// - Parameter now: seconds since the epoch.
+  /// - Returns: how long to wait; nil when the text says neither. A date that has passed is zero.
+  static func delay(_ text: String, now: Int64) -> Duration? {
+    let text = text.trimmingBlanks
+    if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+      return .seconds(min(Int64(text) ?? .max, 1_000_000_000))
+    }
+    guard let date = date(text) else { return nil }
+    return .seconds(max(0, date - now))
+  }
+
+  /// Seconds since the epoch.
+  private static func date(_ text: Substring) -> Int64? {
+    let parts = text.split(separator: " ")
+    guard parts.count == 6, parts[0].hasSuffix(","), parts[5] == "GMT",
+      let day = Int64(parts[1]), (1...31).contains(day),
+      let month = months.firstIndex(of: String(parts[2])).map({ Int64($0 + 1) }),
+      let year = Int64(parts[3]), (1970...9999).contains(year)
+    else { return nil }
+    let clock = parts[4].split(separator: ":", omittingEmptySubsequences: false).map { Int64($0) ?? -1 }
+    guard clock.count == 3, (0...23).contains(clock[0]), (0...59).contains(clock[1]), (0...60).contains(clock[2])
+    else { return nil }
+    return days(year, month, day) * 86_400 + clock[0] * 3600 + clock[1] * 60 + clock[2]
+  }
+
+  /// Days since 1970-01-01 (http://howardhinnant.github.io/date_algorithms.html#days_from_civil); the year begins
+  /// in March.
+  private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+    let year = month <= 2 ? year - 1 : year
+    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+    return 365 * year + year / 4 - year / 100 + year / 400 + dayOfYear - 719_468
+  }
+}
+
+extension String {
+  fileprivate var trimmingBlanks: Substring {
+    var text = self[...]
+    while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+    return text
+  }
+}

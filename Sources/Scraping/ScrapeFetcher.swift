@@ -1,0 +1,83 @@
+import Bytes
+import NIOCore
+
+/// What a scrape asks of a target.
+public struct ScrapeRequest: Sendable {
+  public var url: String
+  /// From the request until the last byte of the answer.
+  public var timeout: Duration
+  /// Bytes of the body after decompression.
+  public var bodyLimit: Int
+  public var userAgent: String
+
+  /// The headers of the request.
+  public var headers: [(name: String, value: String)] {
+    [
+      ("Accept", "text/plain;version=0.0.4;q=1,*/*;q=0.1"),
+      ("Accept-Encoding", "gzip"),
+      ("User-Agent", userAgent),
+      ("X-Prometheus-Scrape-Timeout-Seconds", timeout.secondsText),
+    ]
+  }
+}
+
+/// What a target answered.
+public struct ScrapeResponse: Sendable {
+  public var status: Int
+  /// The header of that name; nil when there is none.
+  public var contentType: String?
+  /// Decompressed.
+  public var body: ByteBuffer
+
+  public init(status: Int, contentType: String?, body: ByteBuffer) {
+    self.status = status
+    self.contentType = contentType
+    self.body = body
+  }
+
+  /// Why the body cannot be read as text in the format 0.0.4; nil when it can.
+  var fault: ScrapeError? {
+    if status != 200 {
+      let reason = HTTPStatus.reason(of: status).map { " \($0)" } ?? ""
+      return ScrapeError("server returned HTTP status \(status)\(reason)")
+    }
+    // An empty body is a good scrape of nothing, whatever it is called.
+    if body.readableBytes == 0 { return nil }
+    let hint = "and no fallback_scrape_protocol specified for target"
+    guard let contentType, !contentType.isEmpty else {
+      return ScrapeError("non-compliant scrape target sending blank Content-Type \(hint)")
+    }
+    let header = contentType.utf8.span.bytes
+    let mediaType = header.extracting(0..<(header.firstIndex(of: UInt8(ascii: ";")) ?? header.byteCount)).trimmed
+    guard mediaType.equalsIgnoringCase("text/plain") else {
+      return ScrapeError("received unsupported Content-Type \"\(contentType)\" \(hint)")
+    }
+    return nil
+  }
+}
+
+/// Gets the answers of targets. Ends early when the task is cancelled.
+public protocol ScrapeFetcher: Sendable {
+  func fetch(_ request: ScrapeRequest) async throws(ScrapeError) -> ScrapeResponse
+}
+
+extension RawSpan {
+  fileprivate func equalsIgnoringCase(_ text: StaticString) -> Bool {
+    guard byteCount == text.utf8CodeUnitCount else { return false }
+    return (0..<byteCount).allSatisfy { self[$0] | 0x20 == text.utf8Start[$0] | 0x20 }
+  }
+}
+
+/// The reason phrases of RFC 9110, section 15, for messages.
+private enum HTTPStatus {
+  static func reason(of status: Int) -> String? { reasons[status] }
+
+  private static let reasons: [Int: String] = [
+    201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 301: "Moved Permanently",
+    302: "Found", 303: "See Other", 304: "Not Modified", 307: "Temporary Redirect", 308: "Permanent Redirect",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    406: "Not Acceptable", 408: "Request Timeout", 410: "Gone", 429: "Too Many Requests",
+    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    504: "Gateway Timeout",
+  ]
+}

@@ -1,0 +1,107 @@
+import Flags
+import Glibc
+import HostMetrics
+import Kernel
+import Logging
+import Logs
+
+/// The flags that every command has, with node_exporter's names and defaults.
+enum CommonFlags {
+  static let telemetryPath = Flag("web.telemetry-path", "/metrics", "Path under which to expose metrics.")
+  static let disableExporterMetrics = Flag(
+    "web.disable-exporter-metrics", false,
+    "Exclude metrics about the exporter itself (promhttp_*, process_*).")
+  static let maxRequests = Flag(
+    "web.max-requests", 40, "Maximum number of parallel scrape requests. Use 0 to disable.")
+  static let listenAddress = Flag(
+    "web.listen-address", [":9100"],
+    "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
+      + "Examples: `:9100` or `[::1]:9100`.")
+  static let logLevel = Flag(
+    "log.level", LogLevel(level: .info, text: "info"),
+    "Only log messages with the given severity or above. One of: [debug, info, warn, error]")
+  static let logFormat = Flag(
+    "log.format", LogFormat(format: .logfmt), "Output format of log messages. One of: [logfmt, json]")
+  static let help = Flag("help", false, "Show context-sensitive help.")
+  static let version = Flag("version", false, "Show application version.")
+
+  static let all =
+    [help.definition] + CollectorRegistry.flags + Host.flags
+    + [
+      telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, listenAddress.definition,
+      logLevel.definition, logFormat.definition, version.definition,
+    ]
+
+  /// Parses a command's line. `--help` and `--version` print and end the process.
+  static func parse(
+    _ arguments: [String], usage: String, program: String, more: [FlagDefinition] = []
+  ) throws(FlagError) -> FlagValues {
+    let parser = FlagParser(all + more)
+    let values = try parser.parse(arguments, readFile: lines(of:))
+    if values[help] {
+      print(parser.help(usage: usage), terminator: "")
+      exit(0)
+    }
+    if values[version] {
+      print(Version.text(program: program), terminator: "")
+      exit(0)
+    }
+    return values
+  }
+
+  private static func lines(of path: String) throws(FlagError) -> [String] {
+    guard let file = fopen(path, "re") else { throw .unreadableFile(path, KernelError.reason(errno)) }
+    defer { fclose(file) }
+    var lines: [String] = []
+    var line: UnsafeMutablePointer<CChar>?
+    var capacity = 0
+    defer { free(line) }
+    while getline(&line, &capacity, file) >= 0, let text = line {
+      let trimmed = String(cString: text).split(separator: "\n").first.map(String.init) ?? ""
+      if !trimmed.isEmpty { lines.append(trimmed) }
+      guard lines.count < 10_000 else { throw .unreadableFile(path, "it has more than 10000 lines") }
+    }
+    return lines
+  }
+
+  /// A logger as the flags say, on standard error.
+  static func makeLogger(_ flags: FlagValues) -> Logger {
+    let (format, level) = (flags[logFormat].format, flags[logLevel].level)
+    // systemd sets this when standard error is the journal; then it takes a priority from each line.
+    let withPriority = getenv("JOURNAL_STREAM") != nil
+    LoggingSystem.bootstrap { _ in LineLogHandler(format: format, level: level, withPriority: withPriority) }
+    return Logger(label: "pilotfish")
+  }
+}
+
+/// A level as slog names it.
+struct LogLevel: FlagValue {
+  let level: Logger.Level
+  let text: String
+
+  private static let names: [(String, Logger.Level)] = [
+    ("debug", .debug), ("info", .info), ("warn", .warning), ("error", .error),
+  ]
+
+  static func parse(_ text: String) throws(FlagSyntaxError) -> LogLevel {
+    guard let (name, level) = names.first(where: { $0.0 == text }) else {
+      throw FlagSyntaxError("unrecognized log level \(text)")
+    }
+    return LogLevel(level: level, text: name)
+  }
+
+  var help: String? { text }
+}
+
+struct LogFormat: FlagValue {
+  let format: LineLogHandler.Format
+
+  static func parse(_ text: String) throws(FlagSyntaxError) -> LogFormat {
+    guard let format = LineLogHandler.Format(rawValue: text) else {
+      throw FlagSyntaxError("unrecognized log format \(text)")
+    }
+    return LogFormat(format: format)
+  }
+
+  var help: String? { format.rawValue }
+}

@@ -1,0 +1,90 @@
+import Exposition
+import Flags
+import Glibc
+import HostMetrics
+import Kernel
+import Logging
+import NIOCore
+import NIOPosix
+import Web
+
+/// `pilotfish`: the exporter.
+enum ExporterCommand {
+  private static let usage = "usage: pilotfish [<flags>]"
+
+  static func run(_ arguments: [String]) async throws {
+    let flags = try CommonFlags.parse(arguments, usage: usage, program: "pilotfish")
+    let logger = CommonFlags.makeLogger(flags)
+    let exporter = try Exporter(flags, logger: logger)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let server = try await exporter.listen(routes: exporter.routes(sources: []), group: group)
+    try await Service.run(logger: logger)
+    await server.stop(within: .seconds(5))
+    try? await group.shutdownGracefully()
+  }
+}
+
+/// The part that both commands share: the collectors, and the port that shows them.
+struct Exporter {
+  let flags: FlagValues
+  let logger: Logger
+  private let addresses: [ListenAddress]
+  private let runner: CollectorRunner
+
+  /// - Throws: when a flag's value cannot be worked with.
+  init(_ flags: FlagValues, logger: Logger) throws {
+    self.flags = flags
+    self.logger = logger
+    addresses = try flags[CommonFlags.listenAddress].map { text throws(WebServerError) in try ListenAddress(text) }
+    logger.info("Starting pilotfish", metadata: ["version": "\(Version.summary)"])
+    if geteuid() == 0 {
+      logger.warning("pilotfish is running as root; it is made to run as an unprivileged user")
+    }
+    runner = try CollectorRegistry.makeRunner(Host(flags: flags, logger: logger))
+    logger.info("Enabled collectors", metadata: ["collectors": "\(runner.names.joined(separator: ","))"])
+  }
+
+  /// `/` and `/metrics`.
+  ///
+  /// - Parameter sources: what else is to be shown on `/metrics`.
+  func routes(sources: [any MetricSource], links: [(path: String, text: String)] = []) -> WebRoutes {
+    let path = flags[CommonFlags.telemetryPath]
+    let page = MetricsPage(
+      runner: runner, sources: sources, showsExporterMetrics: !flags[CommonFlags.disableExporterMetrics],
+      logger: logger)
+    var routes = WebRoutes()
+    let landing = LandingPage.html(
+      title: "Node Exporter", description: "pilotfish", version: Version.summary,
+      links: [(path, "Metrics")] + links)
+    routes["/"] = { _, respond in respond(.html(landing)) }
+    routes[path] = page.handler(maximum: flags[CommonFlags.maxRequests])
+    return routes
+  }
+
+  func listen(routes: WebRoutes, group: any EventLoopGroup) async throws -> WebServer {
+    let server = try await WebServer.start(addresses, routes: routes, group: group)
+    for address in server.addresses { logger.info("Listening on", metadata: ["address": "\(address)"]) }
+    logger.info("TLS is disabled.")
+    return server
+  }
+}
+
+/// The life of a service: ready, alive, told to stop.
+enum Service {
+  /// Tells systemd that the service is ready, then returns when the process is told to end.
+  static func run(logger: Logger) async throws {
+    let watchdog = ServiceManager.watchdogInterval.map { interval in
+      Task {
+        while !Task.isCancelled {
+          ServiceManager.keepAlive()
+          try? await Task.sleep(for: interval / 3)
+        }
+      }
+    }
+    ServiceManager.ready()
+    try await TerminationSignals.wait(logger: logger)
+    watchdog?.cancel()
+    logger.info("Stopping")
+    ServiceManager.stopping()
+  }
+}
