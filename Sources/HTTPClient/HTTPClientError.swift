@@ -70,16 +70,26 @@ public enum HTTPClientError: Error, Equatable, CustomStringConvertible {
 extension HTTPClientError {
   /// `error`: why NIO could not connect.
   init(connecting attempt: Attempt, to url: HTTPURL, _ error: any Error) {
-    let address = url.hostKind == .ipv6 ? "[\(url.host)]:\(url.port)" : "\(url.host):\(url.port)"
+    guard let error = error as? NIOConnectionError else {
+      self.init(connecting: attempt, to: url.host, url.port, error)
+      return
+    }
+    if let failure = error.connectionErrors.last {
+      self.init(
+        connecting: attempt, to: failure.target.ipAddress ?? url.host, failure.target.port ?? url.port, failure.error)
+      return
+    }
+    let lookups = [error.dnsAError, error.dnsAAAAError].compactMap { $0 as? SocketAddressError.UnknownHost }
+    let isTemporary = lookups.contains { $0.errorCode == Int(EAI_AGAIN) }
+    let reason = isTemporary ? "temporary failure in name resolution" : "no such host"
+    self = .connect(attempt, reason: "dial tcp: lookup \(url.host): \(reason)")
+  }
+
+  private init(connecting attempt: Attempt, to host: String, _ port: Int, _ error: any Error) {
+    let address = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
     switch error {
     case ChannelError.connectTimeout:
       self = .timeout(attempt)
-    case let error as NIOConnectionError:
-      if let failure = error.connectionErrors.last {
-        self.init(connecting: attempt, to: url, failure.error)
-      } else {
-        self = .connect(attempt, reason: "dial tcp: lookup \(url.host): no such host")
-      }
     case let error as IOError:
       self = .connect(attempt, reason: "dial tcp \(address): connect: \(reasonText(error.errnoCode))")
     default:

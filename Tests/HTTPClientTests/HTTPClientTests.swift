@@ -181,6 +181,11 @@ import Testing
     #expect(
       error.description == "Get \"http://xxxxx@127.0.0.1:\(server.port)/metrics\": "
         + "dial tcp 127.0.0.1:\(server.port): connect: connection refused")
+    // By name, the error says which address was tried.
+    let byName = try await failure("http://localhost:\(server.port)/")
+    #expect(
+      byName.reason.hasSuffix("]:\(server.port): connect: connection refused")
+        || byName.reason == "dial tcp 127.0.0.1:\(server.port): connect: connection refused", "\(byName)")
   }
 
   @Test(arguments: [
