@@ -1,6 +1,5 @@
 /// The one HTTP/1.1 client (RFC 9110, RFC 9112) that scraping and remote write share: connections are kept and used
 /// again, and every answer is bounded in time and in bytes.
-import Bytes
 import NIOCore
 import NIOHTTP1
 

@@ -3,6 +3,7 @@ import Glibc
 
 /// An http URL (RFC 3986, RFC 9110 section 4.2), kept as a request needs it.
 public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
+  /// Whether the host must be looked up, or is an address already.
   public enum HostKind: Sendable, Hashable { case name, ipv4, ipv6 }
 
   /// In lower case; an IPv6 address is without its brackets.

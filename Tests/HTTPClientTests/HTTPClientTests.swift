@@ -3,6 +3,7 @@ import Compression
 import HTTPClient
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 /// The client against a server on loopback, well-behaved and otherwise.
@@ -202,6 +203,41 @@ import Testing
     let error = try await failure(server.url())
     guard case .malformedResponse = error else { return #expect(Bool(false), "\(error)") }
     #expect(server.connections == 1)
+    await server.close()
+  }
+
+  /// Whatever a server sends before it closes: an answer within the limit or a typed error, and never a wait for more.
+  @Test func mutatedAnswers() async throws {
+    let originals = [
+      Array("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nprocess_open_fds 12\n".utf8),
+      Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n0\r\nT: u\r\n\r\n".utf8),
+      gzipAnswer(compressed(Array("go_threads 9\n".utf8))),
+    ]
+    let random = Mutex(Seeded(state: 99))
+    let server = try await FakeServer { _ in
+      random.withLock { random in
+        var answer = originals.randomElement(using: &random) ?? []
+        for _ in 0...Int.random(in: 0..<3, using: &random) where !answer.isEmpty {
+          let place = Int.random(in: 0..<answer.count, using: &random)
+          switch Int.random(in: 0..<4, using: &random) {
+          case 0: answer[place] = .random(in: 0...255, using: &random)
+          case 1: answer.remove(at: place)
+          case 2: answer.insert(answer[place], at: place)
+          default: answer.removeLast(Int.random(in: 0..<answer.count, using: &random))
+          }
+        }
+        return [.send(answer), .close]
+      }
+    }
+    let limits = HTTPLimits(timeout: .seconds(30), bodyBytes: 100)
+    for _ in 0..<1000 {
+      do {
+        let response = try await get(server.url(), limits: limits)
+        #expect(response.body.readableBytes <= 100)
+      } catch let error as HTTPClientError {
+        if case .timeout = error { Issue.record("\(error)") }
+      }
+    }
     await server.close()
   }
 
