@@ -43,7 +43,9 @@ public enum Snappy {
     var status = SNAPPY_OK
     let content = [UInt8](unsafeUninitializedCapacity: length) { free, filled in
       input.withCharacters { characters, count in
-        free.withMemoryRebound(to: CChar.self) { status = snappy_uncompress(characters, count, $0.baseAddress, &length) }
+        free.withMemoryRebound(to: CChar.self) {
+          status = snappy_uncompress(characters, count, $0.baseAddress, &length)
+        }
       }
       filled = status == SNAPPY_OK ? length : 0
     }

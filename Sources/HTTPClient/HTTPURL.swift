@@ -1,89 +1,236 @@
-// RFC 3986, as far as http needs it.
+import Bytes
+import Glibc
 
-/// An http URL, split. Its description never shows a password.
+/// An http URL (RFC 3986, RFC 9110 section 4.2), kept as a request needs it.
 public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
+  /// Whether the host must be looked up, or is an address already.
+  public enum HostKind: Sendable, Hashable { case name, ipv4, ipv6 }
+
+  /// In lower case; an IPv6 address is without its brackets.
   public let host: String
+  public let hostKind: HostKind
   public let port: Int
-  /// Path and query, as they are sent; begins with `/`.
-  public let target: String
-  /// `user:password`, percent-decoded; sent as basic authorization.
-  public let userInfo: String?
+  /// Path and query as they are sent: they start with "/", and hold printable ASCII only.
+  public private(set) var target: String
+  /// What stood before "@", decoded; it is never printed.
+  let userinfo: (user: String, password: String)?
 
-  /// - Throws: when the text is no URL that this client can ask.
-  public init(_ text: String) throws(HTTPURLError) {
-    guard let separator = text.firstRange(of: "://") else { throw HTTPURLError("it has no scheme, such as http://") }
-    let scheme = text[..<separator.lowerBound].lowercased()
-    guard scheme == "http" else {
-      throw HTTPURLError(
-        scheme == "https" ? "https is not served by this version of pilotfish" : "the scheme is not http")
-    }
-    let rest = text[separator.upperBound...].prefix { $0 != "#" }
-    guard rest.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { throw HTTPURLError("it holds a blank or a control character") }
-    let authority = rest.prefix { $0 != "/" && $0 != "?" }
-    let target = rest[authority.endIndex...]
-    self.target = target.isEmpty ? "/" : target.hasPrefix("?") ? "/\(target)" : String(target)
-    let at = authority.lastIndex(of: "@")
-    userInfo = at.map { Self.percentDecode(authority[..<$0]) }
-    (host, port) = try Self.split(at.map { authority[authority.index(after: $0)...] } ?? authority)
-  }
+  public var scheme: String { "http" }
 
-  private init(host: String, port: Int, target: String, userInfo: String?) {
-    self.host = host
-    self.port = port
-    self.target = target
-    self.userInfo = userInfo
-  }
-
-  private static func split(_ authority: Substring) throws(HTTPURLError) -> (host: String, port: Int) {
-    var host = authority
-    var port = 80
-    if let colon = authority.lastIndex(of: ":"), !authority[colon...].contains("]") {
-      let digits = authority[authority.index(after: colon)...]
-      guard let number = Int(digits), (1...65535).contains(number) else { throw HTTPURLError("its port is none") }
-      port = number
-      host = authority[..<colon]
-    }
-    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-    else if host.contains(":") { throw HTTPURLError("an IPv6 address wants brackets") }
-    guard !host.isEmpty else { throw HTTPURLError("it has no host") }
-    return (host.lowercased(), port)
-  }
-
-  private static func percentDecode(_ text: Substring) -> String {
-    var bytes: [UInt8] = []
-    var rest = Substring(text).utf8[...]
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%"), let value = UInt8(String(Substring(rest.prefix(2))), radix: 16) {
-        bytes.append(value)
-        rest = rest.dropFirst(2)
-      } else {
-        bytes.append(byte)
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  /// `host:port`, as the Host header has it; without the port when it is 80.
+  /// What the header `Host` says: the port only when it is not the scheme's own.
   public var authority: String {
-    let host = host.contains(":") ? "[\(host)]" : host
-    return port == 80 ? host : "\(host):\(port)"
+    let name = hostKind == .ipv6 ? "[\(host)]" : host
+    return port == 80 ? name : "\(name):\(port)"
   }
 
-  /// The URL that a Location header names, seen from this one.
-  func redirected(to location: String) throws(HTTPURLError) -> HTTPURL {
-    if location.contains("://") { return try HTTPURL(location) }
-    if location.hasPrefix("//") { return try HTTPURL("http:" + location) }
-    let path = target.prefix { $0 != "?" }
-    let folder = path[...(path.lastIndex(of: "/") ?? path.startIndex)]
-    let target = location.hasPrefix("/") ? location : folder + location
-    return HTTPURL(host: host, port: port, target: String(target.prefix { $0 != "#" }), userInfo: userInfo)
+  /// The URL with `xxxxx` in place of user and password: fit for logs and errors.
+  public var description: String { "http://\(userinfo == nil ? "" : "xxxxx@")\(authority)\(target)" }
+
+  /// An absolute URL. A fragment is dropped; blanks and bytes beyond ASCII in path and query are percent-encoded.
+  public init(_ text: String) throws(HTTPURLError) {
+    let bytes = Array(text.utf8)
+    guard !bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { throw HTTPURLError(.controlCharacter) }
+    guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[..<colon].isScheme,
+      bytes[(colon + 1)...].starts(with: "//".utf8)
+    else { throw HTTPURLError(.noScheme) }
+    let scheme = String(decoding: bytes[..<colon], as: UTF8.self).lowercased()
+    guard scheme == "http" else { throw HTTPURLError(.scheme(scheme)) }
+
+    let rest = bytes[(colon + 3)...]
+    let end = rest.firstIndex { "/?#".utf8.contains($0) } ?? rest.endIndex
+    var authority = rest[..<end]
+    if let at = authority.lastIndex(of: UInt8(ascii: "@")) {
+      userinfo = try HTTPURL.userinfo(authority[..<at])
+      authority = authority[(at + 1)...]
+    } else {
+      userinfo = nil
+    }
+    (host, hostKind, port) = try HTTPURL.hostAndPort(authority)
+    target = HTTPURL.target(rest[end...])
   }
 
-  public var description: String { "http://\(userInfo == nil ? "" : "xxxxx@")\(authority)\(target)" }
+  /// What a `Location` means that came with the answer for this URL: an absolute URL, or one relative to this.
+  /// User and password stay with relative ones only.
+  public func resolving(_ location: String) throws(HTTPURLError) -> HTTPURL {
+    let bytes = Array(location.utf8)
+    guard !bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { throw HTTPURLError(.controlCharacter) }
+    if let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[..<colon].isScheme { return try HTTPURL(location) }
+    if bytes.starts(with: "//".utf8) { return try HTTPURL("http:" + location) }
+    var result = self
+    let path = target.utf8.prefix { $0 != UInt8(ascii: "?") }
+    switch bytes.first {
+    case nil, UInt8(ascii: "#"): break
+    case UInt8(ascii: "/"): result.target = HTTPURL.target(bytes[...]).withoutDotSegments
+    case UInt8(ascii: "?"): result.target = HTTPURL.target(Array(path) + bytes)
+    default:
+      let folder = path.prefix((path.lastIndexOfSlash ?? 0) + 1)
+      result.target = HTTPURL.target(Array(folder) + bytes).withoutDotSegments
+    }
+    return result
+  }
+
+  /// Whether both are answered by the same server: the same host and port.
+  func hasSameOrigin(as other: HTTPURL) -> Bool { host == other.host && port == other.port }
+
+  public static func == (a: HTTPURL, b: HTTPURL) -> Bool {
+    a.hasSameOrigin(as: b) && a.target == b.target && a.userinfo?.user == b.userinfo?.user
+      && a.userinfo?.password == b.userinfo?.password
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(host)
+    hasher.combine(port)
+    hasher.combine(target)
+  }
 }
 
-/// A text that is not a URL which can be asked. It does not show the text: a password may stand in it.
-public struct HTTPURLError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-  init(_ description: String) { self.description = description }
+/// Why a text is not a URL that can be requested. Never holds the text: a password may be in it.
+public struct HTTPURLError: Error, Equatable, CustomStringConvertible {
+  enum Reason: Equatable {
+    case controlCharacter, noScheme, noHost
+    case scheme(String)
+    case host, port, escape
+  }
+
+  let reason: Reason
+  init(_ reason: Reason) { self.reason = reason }
+
+  public var description: String {
+    switch reason {
+    case .controlCharacter: "invalid URL: invalid control character in URL"
+    case .noScheme: "invalid URL: it does not start with \"http://\""
+    case .scheme("https"): "invalid URL: https is not supported by this version; use http"
+    case .scheme(let scheme): "invalid URL: unsupported protocol scheme \"\(scheme)\"; use http"
+    case .noHost: "invalid URL: no host in request URL"
+    case .host: "invalid URL: invalid character in host name"
+    case .port: "invalid URL: invalid port after host; it is a number from 1 to 65535"
+    case .escape: "invalid URL: invalid URL escape in user or password"
+    }
+  }
+}
+
+// MARK: - Parts of the text
+
+extension HTTPURL {
+  private static func hostAndPort(
+    _ authority: ArraySlice<UInt8>
+  ) throws(HTTPURLError) -> (host: String, kind: HostKind, port: Int) {
+    let host: ArraySlice<UInt8>
+    var rest: ArraySlice<UInt8>
+    let isBracketed = authority.first == UInt8(ascii: "[")
+    if isBracketed {
+      guard let close = authority.firstIndex(of: UInt8(ascii: "]")) else { throw HTTPURLError(.host) }
+      host = authority[(authority.startIndex + 1)..<close]
+      rest = authority[(close + 1)...]
+      guard rest.isEmpty || rest.first == UInt8(ascii: ":") else { throw HTTPURLError(.port) }
+    } else {
+      let colon = authority.firstIndex(of: UInt8(ascii: ":")) ?? authority.endIndex
+      host = authority[..<colon]
+      rest = authority[colon...]
+    }
+    guard !host.isEmpty else { throw HTTPURLError(.noHost) }
+    rest = rest.dropFirst()
+    var port = 80
+    if !rest.isEmpty {
+      guard rest.allSatisfy(\.isDigit), let number = UInt16(String(decoding: rest, as: UTF8.self)),
+        number > 0
+      else { throw HTTPURLError(.port) }
+      port = Int(number)
+    }
+    let name = String(decoding: host, as: UTF8.self)
+    if isBracketed {
+      guard name.isIPv6Address else { throw HTTPURLError(.host) }
+      return (name.lowercased(), .ipv6, port)
+    }
+    guard host.count <= 253, host.allSatisfy(\.isHostNameByte) else { throw HTTPURLError(.host) }
+    return (name.lowercased(), name.isIPv4Address ? .ipv4 : .name, port)
+  }
+
+  private static func userinfo(_ bytes: ArraySlice<UInt8>) throws(HTTPURLError) -> (user: String, password: String) {
+    let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
+    guard let user = bytes[..<colon].percentDecoded, let password = bytes[colon...].dropFirst().percentDecoded else {
+      throw HTTPURLError(.escape)
+    }
+    return (user, password)
+  }
+
+  /// Path and query, without the fragment.
+  private static func target(_ bytes: some Collection<UInt8>) -> String {
+    var target: [UInt8] = bytes.first == UInt8(ascii: "/") ? [] : [UInt8(ascii: "/")]
+    for byte in bytes.prefix(while: { $0 != UInt8(ascii: "#") }) {
+      if byte <= 0x20 || byte >= 0x7f {
+        target += [UInt8(ascii: "%"), (byte >> 4).upperHexDigit, (byte & 15).upperHexDigit]
+      } else {
+        target.append(byte)
+      }
+    }
+    return String(decoding: target, as: UTF8.self)
+  }
+}
+
+extension String {
+  fileprivate var isIPv4Address: Bool {
+    var address = in_addr()
+    return inet_pton(AF_INET, self, &address) == 1
+  }
+
+  fileprivate var isIPv6Address: Bool {
+    var address = in6_addr()
+    return inet_pton(AF_INET6, self, &address) == 1
+  }
+
+  /// RFC 3986 section 5.2.4, on the path before a query.
+  fileprivate var withoutDotSegments: String {
+    let path = prefix { $0 != "?" }
+    var segments: [Substring] = []
+    let all = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+    for (offset, segment) in all.enumerated() {
+      let isLast = offset == all.count - 1
+      switch segment {
+      case ".": if isLast { segments.append("") }
+      case "..":
+        _ = segments.popLast()
+        if isLast { segments.append("") }
+      default: segments.append(segment)
+      }
+    }
+    return "/" + segments.joined(separator: "/") + dropFirst(path.count)
+  }
+}
+
+extension Collection where Element == UInt8 {
+  fileprivate var isScheme: Bool {
+    guard let first, (first | 0x20) &- 0x61 < 26 else { return false }
+    return allSatisfy { ($0 | 0x20) &- 0x61 < 26 || $0.isDigit || "+-.".utf8.contains($0) }
+  }
+
+  fileprivate var lastIndexOfSlash: Int? {
+    var last: Int?
+    for (offset, byte) in self.enumerated() where byte == UInt8(ascii: "/") { last = offset }
+    return last
+  }
+
+  /// Nil when a "%" is not followed by two hexadecimal digits.
+  fileprivate var percentDecoded: String? {
+    var decoded: [UInt8] = []
+    var bytes = makeIterator()
+    while let byte = bytes.next() {
+      guard byte == UInt8(ascii: "%") else {
+        decoded.append(byte)
+        continue
+      }
+      guard let high = bytes.next()?.hexDigit, let low = bytes.next()?.hexDigit else { return nil }
+      decoded.append(high << 4 | low)
+    }
+    return String(decoding: decoded, as: UTF8.self)
+  }
+}
+
+extension UInt8 {
+  /// RFC 3986's unreserved and sub-delims, but for what no resolver takes; "%" (a zone, an encoded name) is refused.
+  fileprivate var isHostNameByte: Bool {
+    (self | 0x20) &- 0x61 < 26 || isDigit || "-._~".utf8.contains(self)
+  }
+
+  fileprivate var upperHexDigit: UInt8 { self < 10 ? self + 0x30 : self - 10 + 0x41 }
 }

@@ -7,14 +7,18 @@ public enum CollectorRegistry {
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
     CpuCollector.self,
+    DiskstatsCollector.self,
+    FilesystemCollector.self,
     LoadavgCollector.self,
     MeminfoCollector.self,
+    NetdevCollector.self,
     OsCollector.self,
     PressureCollector.self,
     StatCollector.self,
     TimeCollector.self,
     UnameCollector.self,
     VmstatCollector.self,
+    TextfileCollector.self,
   ]
 
   private static let disableDefaultsFlag = Flag(

@@ -1,0 +1,132 @@
+import Compression
+import Glibc
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// Why a request got no answer. Reads as Go's net/http does, because that is what operators search for:
+/// `Get "http://host:9100/metrics": context deadline exceeded`.
+public enum HTTPClientError: Error, Equatable, CustomStringConvertible {
+  /// What was tried: fit for logs, user and password are masked.
+  public struct Attempt: Sendable, Equatable {
+    public let method: String
+    public let url: String
+
+    init(_ request: HTTPRequest) {
+      method = request.method
+      url = request.url.description
+    }
+  }
+
+  /// The request itself cannot be sent.
+  case invalidRequest(Attempt, reason: String)
+  /// `HTTPLimits.timeout` passed.
+  case timeout(Attempt)
+  /// The task that waited for the answer was cancelled.
+  case cancelled(Attempt)
+  /// No connection came about: the name is unknown, the connection refused, ….
+  case connect(Attempt, reason: String)
+  /// The connection broke, or ended before the whole answer was there.
+  case connection(Attempt, reason: String)
+  /// What the server sent is no HTTP, or its gzip is damaged.
+  case malformedResponse(Attempt, reason: String)
+  /// The body is longer than `HTTPLimits.bodyBytes`, the `limit`.
+  case bodyTooLarge(Attempt, limit: Int)
+  /// A redirect leads nowhere, or there are too many.
+  case redirect(Attempt, reason: String)
+  /// `HTTPClient.shutdown()` was called.
+  case shutdown(Attempt)
+
+  public var attempt: Attempt {
+    switch self {
+    case .timeout(let attempt), .cancelled(let attempt), .shutdown(let attempt), .bodyTooLarge(let attempt, _),
+      .invalidRequest(let attempt, _), .connect(let attempt, _), .connection(let attempt, _),
+      .malformedResponse(let attempt, _), .redirect(let attempt, _):
+      attempt
+    }
+  }
+
+  /// The error without what was tried.
+  public var reason: String {
+    switch self {
+    case .timeout: "context deadline exceeded"
+    case .cancelled: "context canceled"
+    case .shutdown: "the HTTP client is shut down"
+    case .bodyTooLarge(_, let limit): "body size limit exceeded: more than \(limit) bytes"
+    case .invalidRequest(_, let reason), .connect(_, let reason), .connection(_, let reason),
+      .malformedResponse(_, let reason), .redirect(_, let reason):
+      reason
+    }
+  }
+
+  public var description: String {
+    let method = attempt.method.prefix(1).uppercased() + attempt.method.dropFirst().lowercased()
+    return "\(method) \"\(attempt.url)\": \(reason)"
+  }
+}
+
+// MARK: - From the errors of the layers below
+
+extension HTTPClientError {
+  /// `error`: why NIO could not connect.
+  init(connecting attempt: Attempt, to url: HTTPURL, _ error: any Error) {
+    guard let error = error as? NIOConnectionError else {
+      self.init(connecting: attempt, to: url.host, url.port, error)
+      return
+    }
+    if let failure = error.connectionErrors.last {
+      self.init(
+        connecting: attempt, to: failure.target.ipAddress ?? url.host, failure.target.port ?? url.port, failure.error)
+      return
+    }
+    let lookups = [error.dnsAError, error.dnsAAAAError].compactMap { $0 as? SocketAddressError.UnknownHost }
+    let isTemporary = lookups.contains { $0.errorCode == Int(EAI_AGAIN) }
+    let reason = isTemporary ? "temporary failure in name resolution" : "no such host"
+    self = .connect(attempt, reason: "dial tcp: lookup \(url.host): \(reason)")
+  }
+
+  private init(connecting attempt: Attempt, to host: String, _ port: Int, _ error: any Error) {
+    let address = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+    switch error {
+    case ChannelError.connectTimeout:
+      self = .timeout(attempt)
+    case let error as IOError:
+      self = .connect(attempt, reason: "dial tcp \(address): connect: \(reasonText(error.errnoCode))")
+    default:
+      self = .connect(attempt, reason: "dial tcp \(address): \(error)")
+    }
+  }
+
+  /// `error`: what ended an exchange on a connection.
+  init(exchanging attempt: Attempt, _ error: any Error) {
+    switch error {
+    case let error as HTTPClientError:
+      self = error
+    case HTTPParserError.invalidEOFState:
+      self = .connection(attempt, reason: "unexpected EOF")
+    case let error as IOError:
+      self = .connection(attempt, reason: reasonText(error.errnoCode))
+    case let error as HTTPParserError:
+      self = .malformedResponse(attempt, reason: "malformed HTTP response: \(error)")
+    case is NIOHTTPDecoderError:
+      self = .malformedResponse(attempt, reason: "malformed HTTP response: it was not asked for")
+    case is ChannelError:
+      self = .connection(attempt, reason: "EOF")
+    default:
+      self = .connection(attempt, reason: "\(error)")
+    }
+  }
+
+  init(decompressing attempt: Attempt, _ error: GunzipError) {
+    switch error {
+    case .tooLarge(let limit): self = .bodyTooLarge(attempt, limit: limit)
+    case .truncated: self = .connection(attempt, reason: "unexpected EOF")
+    case .corrupt: self = .malformedResponse(attempt, reason: "\(error)")
+    }
+  }
+}
+
+/// The kernel's reason in Go's words, which are libc's in lower case: "connection refused".
+private func reasonText(_ errno: CInt) -> String {
+  strerror(errno).map { String(cString: $0).lowercased() } ?? "errno \(errno)"
+}

@@ -1,0 +1,65 @@
+import Bytes
+import NIOCore
+import NIOHTTP1
+
+extension HTTPRequest {
+  /// Headers that the client writes itself.
+  private static let ownHeaders: Set<String> = ["host", "content-length", "connection", "transfer-encoding"]
+
+  /// The head as it is sent. Nothing gets in that would end a line: a request cannot be split.
+  func head() throws(HTTPClientError) -> HTTPRequestHead {
+    guard method.utf8.isToken else { throw invalid("net/http: invalid method") }
+    var fields: [(String, String)] = [("Host", url.authority)]
+    fields.reserveCapacity(headers.count + 3)
+    var hasAuthorization = false
+    for (name, value) in headers {
+      guard name.utf8.isToken else { throw invalid("net/http: invalid header field name") }
+      guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f || $0 == .tab }) else {
+        throw invalid("net/http: invalid header field value for \"\(name)\"")
+      }
+      let lowercased = name.lowercased()
+      if HTTPRequest.ownHeaders.contains(lowercased) { continue }
+      if lowercased == "authorization" { hasAuthorization = true }
+      fields.append((name, value))
+    }
+    if let userinfo = url.userinfo, !hasAuthorization {
+      fields.append(("Authorization", "Basic " + base64("\(userinfo.user):\(userinfo.password)".utf8)))
+    }
+    if body.readableBytes > 0 || ["POST", "PUT", "PATCH"].contains(method) {
+      fields.append(("Content-Length", String(body.readableBytes)))
+    }
+    return HTTPRequestHead(
+      version: .http1_1, method: HTTPMethod(rawValue: method), uri: url.target, headers: HTTPHeaders(fields))
+  }
+
+  private func invalid(_ reason: String) -> HTTPClientError {
+    .invalidRequest(HTTPClientError.Attempt(self), reason: reason)
+  }
+}
+
+extension Collection where Element == UInt8 {
+  /// RFC 9110 section 5.6.2.
+  fileprivate var isToken: Bool {
+    !isEmpty
+      && allSatisfy { ($0 | 0x20) &- 0x61 < 26 || $0.isDigit || "!#$%&'*+-.^_`|~".utf8.contains($0) }
+  }
+}
+
+/// RFC 4648 section 4.
+func base64(_ bytes: some Collection<UInt8>) -> String {
+  let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+  var text: [UInt8] = []
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let group = rest.prefix(3)
+    rest = rest.dropFirst(3)
+    var bits: UInt32 = 0
+    for byte in group { bits = bits << 8 | UInt32(byte) }
+    bits <<= UInt32(8 * (3 - group.count))
+    for position in 0..<4 {
+      let isPadding = position > group.count
+      text.append(isPadding ? UInt8(ascii: "=") : alphabet[Int(bits >> UInt32(18 - 6 * position) & 63)])
+    }
+  }
+  return String(decoding: text, as: UTF8.self)
+}
