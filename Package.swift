@@ -48,7 +48,7 @@ let package = Package(
     floor("Web", ["Compression", "Bytes"] + nio),
     floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio),
-    floor("Discovery", ["Configuration", "Exposition"]),
+    floor("Discovery", ["Configuration", "Exposition", "Bytes"]),
     floor("Configuration", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
     floor("HTTPClient", ["Compression", "Bytes"] + nio),

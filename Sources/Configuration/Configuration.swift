@@ -1,1 +1,67 @@
-// Filled by the next commits.
+import Glibc
+
+/// A prometheus.yml, read, checked and with its defaults filled in
+/// (https://prometheus.io/docs/prometheus/latest/configuration/configuration/).
+public struct Configuration: Sendable {
+  public let global: GlobalConfiguration
+  public let scrapeConfigs: [ScrapeConfiguration]
+  public let remoteWrites: [RemoteWriteConfiguration]
+
+  private static let keys = BlockKeys(
+    served: ["global", "scrape_configs", "remote_write"],
+    known: ["runtime", "scrape_config_files", "rule_files", "alerting", "remote_read", "storage", "tracing", "otlp"])
+
+  /// Reads a configuration.
+  ///
+  /// - Parameters:
+  ///   - file: how the errors name the text.
+  ///   - environment: gives the variables that `external_labels` may name.
+  /// - Throws: with all faults of the text.
+  public static func parse(
+    _ text: [UInt8], file: String, environment: (String) -> String? = { _ in nil }
+  ) throws(ConfigurationError) -> Configuration {
+    let root: YAMLNode
+    do {
+      root = try YAMLParser.parse(text)
+    } catch {
+      throw ConfigurationError(file, [error])
+    }
+    let problems = Problems()
+    let configuration = Configuration(BlockReader(root, "", keys, problems), environment)
+    guard problems.list.isEmpty else { throw ConfigurationError(file, problems.list) }
+    return configuration
+  }
+
+  /// Reads the configuration of a file.
+  public static func load(
+    _ path: String, environment: (String) -> String? = { _ in nil }
+  ) throws(ConfigurationError) -> Configuration {
+    try parse(try read(path), file: path, environment: environment)
+  }
+
+  private init(_ top: BlockReader, _ environment: (String) -> String?) {
+    global = GlobalConfiguration(top, environment: environment)
+    scrapeConfigs = ScrapeConfiguration.list(top, global)
+    remoteWrites = RemoteWriteConfiguration.list(top)
+  }
+
+  private static func read(_ path: String) throws(ConfigurationError) -> [UInt8] {
+    func fault() -> ConfigurationError {
+      let reason = strerror(errno).map { String(cString: $0).lowercased() } ?? "errno \(errno)"
+      return ConfigurationError(path, [ConfigurationProblem(.init(line: 1, column: 1), "", "cannot be read: \(reason)")])
+    }
+    // O_NONBLOCK: a FIFO in the place of the file is no reason to wait.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw fault() }
+    defer { close(descriptor) }
+    var text: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    while text.count <= YAMLParser.sizeLimit {
+      let count = Glibc.read(descriptor, &chunk, chunk.count)
+      if count < 0 { throw fault() }
+      if count == 0 { break }
+      text += chunk[..<count]
+    }
+    return text
+  }
+}

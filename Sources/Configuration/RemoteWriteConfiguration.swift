@@ -1,0 +1,91 @@
+/// One entry of `remote_write`.
+public struct RemoteWriteConfiguration: Sendable {
+  /// The `queue_config` block.
+  public struct Queue: Sendable {
+    public var capacity = 10_000
+    public var maxShards = 50
+    public var minShards = 1
+    public var maxSamplesPerSend = 2000
+    public var batchSendDeadline: Duration = .seconds(5)
+    public var minBackoff: Duration = .milliseconds(30)
+    public var maxBackoff: Duration = .seconds(5)
+    /// True where Prometheus has false: what a receiver throttles must not be lost.
+    public var retryOnHTTP429 = true
+    /// Zero: no limit.
+    public var sampleAgeLimit: Duration = .zero
+  }
+
+  public var url: String
+  /// Empty when the file gives none.
+  public var name: String
+  public var remoteTimeout: Duration = .seconds(30)
+  public var queue = Queue()
+  public var sendsExemplars = false
+  public var sendsMetadata = true
+
+  private static let keys = BlockKeys(
+    served: ["url", "name", "remote_timeout", "queue_config", "metadata_config", "send_exemplars"],
+    known: httpClientKeys + [
+      "headers", "write_relabel_configs", "send_native_histograms", "round_robin_dns", "protobuf_message",
+      "failed_request_logging", "sigv4", "azuread", "google_iam",
+    ])
+  private static let queueKeys = BlockKeys(
+    served: [
+      "capacity", "max_shards", "min_shards", "max_samples_per_send", "batch_send_deadline", "min_backoff",
+      "max_backoff", "retry_on_http_429", "sample_age_limit",
+    ])
+  private static let metadataKeys = BlockKeys(served: ["send", "send_interval", "max_samples_per_send"])
+
+  init(_ block: BlockReader) {
+    url = block.string("url") ?? ""
+    name = block.string("name") ?? ""
+    if url.isEmpty { block.refuse("url", "a remote_write needs the URL of its receiver") }
+    if let timeout = block.duration("remote_timeout") {
+      remoteTimeout = timeout
+      if timeout == .zero { block.refuse("remote_timeout", "must be greater than 0") }
+    }
+    sendsExemplars = block.bool("send_exemplars") ?? sendsExemplars
+    if let metadata = block.block("metadata_config", Self.metadataKeys) {
+      sendsMetadata = metadata.bool("send") ?? sendsMetadata
+      _ = metadata.duration("send_interval")
+      _ = metadata.positive("max_samples_per_send")
+    }
+    if let block = block.block("queue_config", Self.queueKeys) { queue = Queue(block) }
+  }
+
+  static func list(_ top: BlockReader) -> [RemoteWriteConfiguration] {
+    var names: Set<[UInt8]> = []
+    return top.elements("remote_write").map { element in
+      let block = BlockReader(element.node, element.path, keys, top.problems)
+      let remote = RemoteWriteConfiguration(block)
+      if !remote.name.isEmpty, !names.insert(Array(remote.name.utf8)).inserted {
+        block.refuse("name", "found multiple remote write configs with job name \"\(remote.name)\"")
+      }
+      return remote
+    }
+  }
+}
+
+extension RemoteWriteConfiguration.Queue {
+  fileprivate init(_ block: BlockReader) {
+    self.init()
+    capacity = block.positive("capacity") ?? capacity
+    maxShards = block.positive("max_shards") ?? maxShards
+    minShards = block.positive("min_shards") ?? minShards
+    maxSamplesPerSend = block.positive("max_samples_per_send") ?? maxSamplesPerSend
+    batchSendDeadline = block.duration("batch_send_deadline") ?? batchSendDeadline
+    minBackoff = block.duration("min_backoff") ?? minBackoff
+    maxBackoff = block.duration("max_backoff") ?? maxBackoff
+    retryOnHTTP429 = block.bool("retry_on_http_429") ?? retryOnHTTP429
+    sampleAgeLimit = block.duration("sample_age_limit") ?? sampleAgeLimit
+    for (key, value) in [
+      ("batch_send_deadline", batchSendDeadline), ("min_backoff", minBackoff), ("max_backoff", maxBackoff),
+    ] where value == .zero {
+      block.refuse(key, "must be greater than 0")
+    }
+    if minShards > maxShards { block.refuse("min_shards", "must not be greater than max_shards (\(maxShards))") }
+    if minBackoff > maxBackoff {
+      block.refuse("min_backoff", "must not be greater than max_backoff (\(maxBackoff.prometheusText))")
+    }
+  }
+}

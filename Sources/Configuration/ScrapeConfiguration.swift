@@ -1,0 +1,198 @@
+/// A label as the file states it. Names and values are to be compared as bytes.
+public struct ConfiguredLabel: Sendable, Equatable {
+  public var name: String
+  public var value: String
+
+  public init(name: String, value: String) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// The `global` block.
+public struct GlobalConfiguration: Sendable {
+  public var scrapeInterval: Duration = .seconds(60)
+  public var scrapeTimeout: Duration = .seconds(10)
+  /// With variables of the environment filled in.
+  public var externalLabels: [ConfiguredLabel] = []
+
+  private static let keys = BlockKeys(
+    served: ["scrape_interval", "scrape_timeout", "evaluation_interval", "external_labels"],
+    known: [
+      "rule_query_offset", "query_log_file", "scrape_failure_log_file", "scrape_protocols", "body_size_limit",
+      "sample_limit", "target_limit", "label_limit", "label_name_length_limit", "label_value_length_limit",
+      "keep_dropped_targets", "metric_name_validation_scheme", "metric_name_escaping_scheme",
+      "scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms",
+      "extra_scrape_metrics",
+    ])
+
+  init() {}
+
+  init(_ top: BlockReader, environment: (String) -> String?) {
+    guard let block = top.block("global", Self.keys) else { return }
+    if let interval = block.duration("scrape_interval"), interval > .zero { scrapeInterval = interval }
+    if let timeout = block.duration("scrape_timeout"), timeout > .zero {
+      scrapeTimeout = timeout
+      if timeout > scrapeInterval {
+        block.refuse("scrape_timeout", "global scrape timeout greater than scrape interval")
+      }
+    } else {
+      scrapeTimeout = min(scrapeTimeout, scrapeInterval)
+    }
+    // Rules are evaluated by the receiver; the key is read for its form only.
+    _ = block.duration("evaluation_interval")
+    externalLabels = block.labels("external_labels", refused: ["__name__"]).map { label in
+      ConfiguredLabel(name: label.name, value: expand(label.value, environment))
+    }
+  }
+}
+
+/// One entry of `scrape_configs`.
+public struct ScrapeConfiguration: Sendable {
+  /// One entry of `static_configs`.
+  public struct StaticTargets: Sendable {
+    /// `host:port` each.
+    public var targets: [String]
+    public var labels: [ConfiguredLabel]
+  }
+
+  public var jobName: String
+  public var scrapeInterval: Duration
+  public var scrapeTimeout: Duration
+  public var metricsPath = "/metrics"
+  public var scheme = "http"
+  /// Parameters of the URL's query, each with its values.
+  public var params: [(name: String, values: [String])] = []
+  public var honorLabels = false
+  public var honorTimestamps = true
+  public var staticConfigs: [StaticTargets] = []
+
+  private static let keys = BlockKeys(
+    served: [
+      "job_name", "scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params", "honor_labels",
+      "honor_timestamps", "static_configs",
+    ],
+    known: httpClientKeys + [
+      "track_timestamps_staleness", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
+      "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit", "label_value_length_limit",
+      "target_limit", "keep_dropped_targets", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
+      "scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms",
+      "extra_scrape_metrics", "metric_name_validation_scheme", "metric_name_escaping_scheme",
+      "scrape_failure_log_file", "relabel_configs", "metric_relabel_configs", "aws_sd_configs", "azure_sd_configs",
+      "consul_sd_configs", "digitalocean_sd_configs", "dns_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
+      "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "file_sd_configs", "gce_sd_configs",
+      "hetzner_sd_configs", "http_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs",
+      "lightsail_sd_configs", "linode_sd_configs", "marathon_sd_configs", "nerve_sd_configs", "nomad_sd_configs",
+      "openstack_sd_configs", "ovhcloud_sd_configs", "puppetdb_sd_configs", "scaleway_sd_configs",
+      "serverset_sd_configs", "stackit_sd_configs", "triton_sd_configs", "uyuni_sd_configs", "vultr_sd_configs",
+    ])
+  private static let staticKeys = BlockKeys(served: ["targets", "labels"])
+
+  init(_ block: BlockReader, _ global: GlobalConfiguration) {
+    jobName = block.string("job_name") ?? ""
+    scrapeInterval = block.duration("scrape_interval").flatMap { $0 > .zero ? $0 : nil } ?? global.scrapeInterval
+    scrapeTimeout = min(global.scrapeTimeout, scrapeInterval)
+    if jobName.isEmpty { block.refuse("job_name", "a job needs a name") }
+    if let timeout = block.duration("scrape_timeout"), timeout > .zero {
+      scrapeTimeout = timeout
+      if timeout > scrapeInterval {
+        block.refuse("scrape_timeout", "scrape timeout greater than scrape interval for scrape config with job name \"\(jobName)\"")
+      }
+    }
+    if let path = block.string("metrics_path") { metricsPath = path }
+    if let scheme = block.string("scheme") {
+      self.scheme = scheme
+      if scheme != "http" {
+        block.refuse("scheme", scheme == "https" ? "https is not served by this version of pilotfish" : "expected http")
+      }
+    }
+    honorLabels = block.bool("honor_labels") ?? honorLabels
+    honorTimestamps = block.bool("honor_timestamps") ?? honorTimestamps
+    params = Self.params(block)
+    staticConfigs = block.elements("static_configs").map { Self.staticTargets($0.node, $0.path, block.problems) }
+  }
+
+  static func list(_ top: BlockReader, _ global: GlobalConfiguration) -> [ScrapeConfiguration] {
+    var names: Set<[UInt8]> = []
+    return top.elements("scrape_configs").map { element in
+      let block = BlockReader(element.node, element.path, keys, top.problems)
+      let job = ScrapeConfiguration(block, global)
+      if !job.jobName.isEmpty, !names.insert(Array(job.jobName.utf8)).inserted {
+        block.refuse("job_name", "found multiple scrape configs with job name \"\(job.jobName)\"")
+      }
+      return job
+    }
+  }
+
+  private static func params(_ block: BlockReader) -> [(name: String, values: [String])] {
+    block.pairs("params").map { pair in
+      let path = "\(block.path(of: "params")).\(pair.key)"
+      guard case .sequence(let values) = pair.value.content else {
+        block.problems.add(pair.value.position, path, "expected a list of values, found \(pair.value.kind)")
+        return (pair.key, [])
+      }
+      return (
+        pair.key,
+        values.compactMap { value in
+          if case .scalar(let text, _) = value.content { return text }
+          if case .null = value.content { return "" }
+          block.problems.add(value.position, path, "expected a text, found \(value.kind)")
+          return nil
+        }
+      )
+    }
+  }
+
+  private static func staticTargets(_ node: YAMLNode, _ path: String, _ problems: Problems) -> StaticTargets {
+    let block = BlockReader(node, path, staticKeys, problems)
+    let targets = block.strings("targets")
+    for target in targets {
+      if target.isEmpty { block.refuse("targets", "a target is HOST:PORT, not an empty text") }
+      if target.contains("/") {
+        block.refuse("targets", "\"\(masked(target))\" is not a valid hostname: a target is HOST:PORT, without scheme and path")
+      }
+    }
+    return StaticTargets(targets: targets, labels: block.labels("labels"))
+  }
+}
+
+/// What Prometheus' HTTP client takes, in every block that has one.
+let httpClientKeys = [
+  "basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file", "tls_config", "proxy_url", "no_proxy",
+  "proxy_from_environment", "proxy_connect_header", "follow_redirects", "enable_http2", "http_headers",
+]
+
+/// Puts variables of the environment in the place of `$NAME` and `${NAME}`; `$$` is a dollar sign. A variable that is
+/// not there is empty, as Prometheus has it.
+private func expand(_ text: String, _ environment: (String) -> String?) -> String {
+  var expanded = ""
+  var rest = text[...]
+  while let character = rest.popFirst() {
+    guard character == "$", let next = rest.first else {
+      expanded.append(character)
+      continue
+    }
+    if next == "$" {
+      rest.removeFirst()
+      expanded.append("$")
+    } else if next == "{", let end = rest.firstIndex(of: "}") {
+      expanded += environment(String(rest[rest.index(after: rest.startIndex)..<end])) ?? ""
+      rest = rest[rest.index(after: end)...]
+    } else {
+      let name = rest.prefix { $0 == "_" || ($0.isASCII && ($0.isLetter || $0.isNumber)) }
+      rest = rest[name.endIndex...]
+      expanded += name.isEmpty ? "$" : environment(String(name)) ?? ""
+    }
+  }
+  return expanded
+}
+
+/// A URL without what stands before its `@`.
+func masked(_ url: String) -> String {
+  guard let scheme = url.firstRange(of: "://") else {
+    return url.lastIndex(of: "@").map { "xxxxx" + url[$0...] } ?? url
+  }
+  let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+  guard let at = authority.lastIndex(of: "@") else { return url }
+  return url[..<scheme.upperBound] + "xxxxx" + url[at...]
+}

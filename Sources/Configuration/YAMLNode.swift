@@ -1,0 +1,31 @@
+/// A YAML text as a tree, each node with its place.
+struct YAMLNode {
+  enum Content {
+    /// A plain `null`, `~` or nothing.
+    case null
+    /// `isPlain`: without quotes, so that it may be a number or a boolean.
+    case scalar(String, isPlain: Bool)
+    case sequence([YAMLNode])
+    /// In the order of the text; no key twice.
+    case mapping([(key: String, keyPosition: Position, value: YAMLNode)])
+  }
+
+  /// Counted from 1.
+  struct Position: Hashable, Sendable {
+    var line: Int
+    var column: Int
+  }
+
+  var content: Content
+  var position: Position
+
+  /// What this is, for a message.
+  var kind: String {
+    switch content {
+    case .null: "nothing"
+    case .scalar: "a single value"
+    case .sequence: "a list"
+    case .mapping: "a mapping"
+    }
+  }
+}

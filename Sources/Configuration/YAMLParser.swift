@@ -1,0 +1,161 @@
+// YAML 1.1 by libyaml's event parser (yaml.h).
+
+import CYAML
+
+/// Builds the tree of one YAML document, within bounds: a small text that aliases itself into a huge one is refused.
+struct YAMLParser {
+  static let sizeLimit = 16 << 20
+  static let depthLimit = 64
+  /// Nodes, those that aliases repeat included.
+  static let nodeLimit = 1_000_000
+
+  private var parser = yaml_parser_t()
+  private var anchors: [String: (node: YAMLNode, count: Int)] = [:]
+  private var nodeCount = 0
+
+  /// The document's root; `null` for an empty text.
+  ///
+  /// - Throws: for the first fault, with its place.
+  static func parse(_ text: [UInt8]) throws(ConfigurationProblem) -> YAMLNode {
+    guard text.count <= sizeLimit else {
+      throw ConfigurationProblem(
+        .init(line: 1, column: 1), "", "the file is longer than \(sizeLimit >> 20) MiB")
+    }
+    var parser = YAMLParser()
+    // The parser keeps a pointer to the text until it is deleted.
+    let result: Result<YAMLNode, ConfigurationProblem> = text.withUnsafeBufferPointer { bytes in
+      yaml_parser_initialize(&parser.parser)
+      defer { yaml_parser_delete(&parser.parser) }
+      // libyaml wants a pointer even where there is nothing to read.
+      let start = bytes.baseAddress ?? UnsafePointer(bitPattern: 1)
+      yaml_parser_set_input_string(&parser.parser, start, bytes.count)
+      yaml_parser_set_encoding(&parser.parser, YAML_UTF8_ENCODING)
+      do throws(ConfigurationProblem) {
+        return .success(try parser.document())
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  // MARK: Events
+
+  /// The parts of libyaml's event that are used here.
+  private struct Event {
+    var type: yaml_event_type_t
+    var position: YAMLNode.Position
+    var anchor: String?
+    var scalar = ""
+    var isPlain = false
+  }
+
+  private mutating func next() throws(ConfigurationProblem) -> Event {
+    var raw = yaml_event_t()
+    guard yaml_parser_parse(&parser, &raw) == 1 else { throw fault }
+    defer { yaml_event_delete(&raw) }
+    let position = YAMLNode.Position(line: Int(raw.start_mark.line) + 1, column: Int(raw.start_mark.column) + 1)
+    var event = Event(type: raw.type, position: position)
+    func text(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? { pointer.map { String(cString: $0) } }
+    switch raw.type {
+    case YAML_SCALAR_EVENT:
+      let scalar = raw.data.scalar
+      event.anchor = text(scalar.anchor)
+      event.scalar = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
+      event.isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE
+    case YAML_SEQUENCE_START_EVENT: event.anchor = text(raw.data.sequence_start.anchor)
+    case YAML_MAPPING_START_EVENT: event.anchor = text(raw.data.mapping_start.anchor)
+    case YAML_ALIAS_EVENT: event.anchor = text(raw.data.alias.anchor)
+    default: break
+    }
+    return event
+  }
+
+  private var fault: ConfigurationProblem {
+    let mark = parser.problem_mark
+    let reason = parser.problem.map { String(cString: $0) } ?? "malformed"
+    return ConfigurationProblem(.init(line: Int(mark.line) + 1, column: Int(mark.column) + 1), "", "YAML: \(reason)")
+  }
+
+  // MARK: Nodes
+
+  private mutating func document() throws(ConfigurationProblem) -> YAMLNode {
+    var root = YAMLNode(content: .null, position: .init(line: 1, column: 1))
+    var documents = 0
+    while true {
+      let event = try next()
+      switch event.type {
+      case YAML_STREAM_END_EVENT: return root
+      case YAML_STREAM_START_EVENT, YAML_DOCUMENT_END_EVENT: break
+      case YAML_DOCUMENT_START_EVENT:
+        documents += 1
+        guard documents == 1 else {
+          throw ConfigurationProblem(event.position, "", "the file holds more than one document")
+        }
+      default: root = try node(event, depth: 0)
+      }
+    }
+  }
+
+  private mutating func node(_ event: Event, depth: Int) throws(ConfigurationProblem) -> YAMLNode {
+    guard depth < Self.depthLimit else {
+      throw ConfigurationProblem(event.position, "", "nested deeper than \(Self.depthLimit) levels")
+    }
+    let countBefore = nodeCount
+    try count(1, event)
+    let node: YAMLNode
+    switch event.type {
+    case YAML_ALIAS_EVENT:
+      guard let (anchored, size) = anchors[event.anchor ?? ""] else {
+        throw ConfigurationProblem(event.position, "", "unknown anchor \(event.anchor ?? "")")
+      }
+      try count(size, event)
+      return anchored
+    case YAML_SEQUENCE_START_EVENT:
+      node = YAMLNode(content: .sequence(try sequence(depth)), position: event.position)
+    case YAML_MAPPING_START_EVENT:
+      node = YAMLNode(content: .mapping(try mapping(depth)), position: event.position)
+    default:
+      let isNull = event.isPlain && ["", "~", "null", "Null", "NULL"].contains(event.scalar)
+      node = YAMLNode(
+        content: isNull ? .null : .scalar(event.scalar, isPlain: event.isPlain), position: event.position)
+    }
+    if let anchor = event.anchor { anchors[anchor] = (node, nodeCount - countBefore) }
+    return node
+  }
+
+  private mutating func count(_ nodes: Int, _ event: Event) throws(ConfigurationProblem) {
+    nodeCount += nodes
+    guard nodeCount <= Self.nodeLimit else {
+      throw ConfigurationProblem(event.position, "", "the file holds more than \(Self.nodeLimit) values")
+    }
+  }
+
+  private mutating func sequence(_ depth: Int) throws(ConfigurationProblem) -> [YAMLNode] {
+    var elements: [YAMLNode] = []
+    while true {
+      let event = try next()
+      if event.type == YAML_SEQUENCE_END_EVENT { return elements }
+      elements.append(try node(event, depth: depth + 1))
+    }
+  }
+
+  private mutating func mapping(
+    _ depth: Int
+  ) throws(ConfigurationProblem) -> [(key: String, keyPosition: YAMLNode.Position, value: YAMLNode)] {
+    var members: [(key: String, keyPosition: YAMLNode.Position, value: YAMLNode)] = []
+    var keys: Set<[UInt8]> = []
+    while true {
+      let event = try next()
+      if event.type == YAML_MAPPING_END_EVENT { return members }
+      guard event.type == YAML_SCALAR_EVENT else {
+        throw ConfigurationProblem(event.position, "", "a key must be a single value")
+      }
+      guard keys.insert(Array(event.scalar.utf8)).inserted else {
+        throw ConfigurationProblem(event.position, event.scalar, "the key is there already")
+      }
+      let value = try node(try next(), depth: depth + 1)
+      members.append((event.scalar, event.position, value))
+    }
+  }
+}
