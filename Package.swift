@@ -41,8 +41,8 @@ let package = Package(
       name: "pilotfish",
       dependencies: [
         "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "HTTPClient",
-        "Kernel", "Exposition", "Flags", "Logs",
-      ],
+        "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
+      ] + nio,
       swiftSettings: swift),
 
     floor("Web", ["Compression", "Bytes"] + nio),

@@ -16,6 +16,7 @@ final class ScrapeLoop: Sendable {
     let userAgent: String
     let offsetSeed: UInt64
     let bodyLimit: Int
+    let metadataLists = MetadataLists()
   }
 
   /// How a loop ends.
@@ -90,7 +91,9 @@ final class ScrapeLoop: Sendable {
   // MARK: The task
 
   private func run() async {
-    var scraper = TargetScraper(labels: target.labels, sink: environment.sink, counters: environment.counters)
+    var scraper = TargetScraper(
+      labels: target.labels, sink: environment.sink, counters: environment.counters,
+      metadataLists: environment.metadataLists)
     var due: Int64?
     while let moment = await waitForNext(after: due) {
       due = moment.due
@@ -150,7 +153,9 @@ final class ScrapeLoop: Sendable {
       duration = clock.now - start
       return duration
     }
+    let metadata = scraper.metadata.families
     state.withLock { state in
+      state.status.metadata = metadata
       state.status.health = fault == nil ? .up : .down
       state.status.lastError = fault?.description ?? ""
       state.status.lastScrape = startTime

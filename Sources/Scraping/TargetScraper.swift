@@ -22,13 +22,18 @@ struct TargetScraper {
   }
 
   private(set) var cache: SeriesCache
+  private(set) var metadata = TargetMetadata()
   private let sink: any SampleSink
   private let counters: ScrapeCounters
+  private let metadataLists: MetadataLists
   private let pinned: [Int]
   /// The timestamp of the last scrape, milliseconds since the epoch; nil before the first.
   private(set) var lastTimestamp: Int64?
 
-  init(labels: LabelSet, sink: any SampleSink, counters: ScrapeCounters) {
+  init(
+    labels: LabelSet, sink: any SampleSink, counters: ScrapeCounters, metadataLists: MetadataLists = MetadataLists()
+  ) {
+    self.metadataLists = metadataLists
     self.sink = sink
     self.counters = counters
     var cache = SeriesCache(sink: sink)
@@ -85,6 +90,7 @@ struct TargetScraper {
         try cache.read(
           RawSpan(_unsafeBytes: bytes), labels: target.labels, honorLabels: target.honorLabels,
           honorTimestamps: target.honorTimestamps, at: time, counts: &counts)
+        metadata.update(RawSpan(_unsafeBytes: bytes), sharing: metadataLists)
         return nil
       } catch { return error }
     }

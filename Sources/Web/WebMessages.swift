@@ -45,7 +45,7 @@ public struct WebResponse: Sendable {
     WebResponse(contentType: "text/html; charset=UTF-8", body: ByteBuffer(string: html))
   }
 
-  public static func json(_ status: Int = 200, _ json: JSON) -> WebResponse {
+  public static func json(_ json: JSON, status: Int = 200) -> WebResponse {
     WebResponse(status: status, contentType: "application/json", body: ByteBuffer(string: json.text))
   }
 

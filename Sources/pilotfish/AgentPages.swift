@@ -1,0 +1,174 @@
+// Prometheus' HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/#targets) and its health checks.
+
+import Bytes
+import Exposition
+import Glibc
+import Scraping
+import Synchronization
+import Web
+
+/// What the agent shows beside `/metrics`.
+final class AgentPages: Sendable {
+  let isReady = Atomic<Bool>(false)
+  private let scraping: ScrapeManager
+  private let hostname: String
+
+  init(scraping: ScrapeManager, hostname: String) {
+    self.scraping = scraping
+    self.hostname = hostname
+  }
+
+  func add(to routes: inout WebRoutes) {
+    routes["/-/healthy"] = { _, respond in respond(.plain(200, "pilotfish is Healthy.")) }
+    routes["/-/ready"] = { [self] _, respond in
+      respond(
+        isReady.load(ordering: .relaxed)
+          ? .plain(200, "pilotfish is Ready.") : .plain(503, "Service Unavailable"))
+    }
+    routes["/api/v1/targets"] = { [self] request, respond in respond(.json(targets(request))) }
+    routes["/api/v1/targets/metadata"] = { [self] request, respond in respond(metadata(request)) }
+  }
+
+  private func success(_ data: JSON) -> JSON { ["status": "success", "data": data] }
+
+  // MARK: Targets
+
+  /// `state`: active, dropped or any; `scrapePool`: the targets of one job.
+  private func targets(_ request: WebRequest) -> JSON {
+    let state = request.parameters("state").first ?? "any"
+    let pool = request.parameters("scrapePool").first ?? ""
+    let statuses = scraping.snapshot().filter { pool.isEmpty || $0.target.jobName == pool }
+    let showsActive = state != "dropped"
+    // No rules drop targets yet, so there are none.
+    let droppedCounts = Set(statuses.map(\.target.jobName)).sorted().map { ($0, JSON.integer(0)) }
+    return success([
+      "activeTargets": .array(showsActive ? statuses.map(active) : []),
+      "droppedTargets": [],
+      "droppedTargetCounts": .object(droppedCounts),
+    ])
+  }
+
+  private func active(_ status: TargetStatus) -> JSON {
+    let target = status.target
+    return [
+      "discoveredLabels": json(target.discoveredLabels),
+      "labels": json(target.labels),
+      "scrapePool": .string(target.jobName),
+      "scrapeUrl": .string(target.scrapeURL),
+      "globalUrl": .string(status.globalURL(hostname: hostname)),
+      "lastError": .string(status.lastError),
+      "lastScrape": .string(status.lastScrape.map(rfc3339) ?? "0001-01-01T00:00:00Z"),
+      "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
+      "health": .string(status.health.rawValue),
+      "scrapeInterval": .string(value("__scrape_interval__", target.discoveredLabels)),
+      "scrapeTimeout": .string(value("__scrape_timeout__", target.discoveredLabels)),
+    ]
+  }
+
+  private func json(_ labels: LabelSet) -> JSON {
+    .object(
+      (0..<labels.count).map { index in
+        (String(utf8: labels.name(at: index)), .string(String(utf8: labels.value(at: index))))
+      })
+  }
+
+  private func value(_ name: StaticString, _ labels: LabelSet) -> String {
+    labels.index(of: name).map { String(utf8: labels.value(at: $0)) } ?? ""
+  }
+
+  // MARK: Metadata
+
+  /// `match_target`: a selector of label matchers with `=`; `metric`: one family; `limit`: so many entries.
+  private func metadata(_ request: WebRequest) -> WebResponse {
+    let text = request.parameters("match_target").first ?? ""
+    guard let selector = EqualitySelector(text) else {
+      return .json(
+        [
+          "status": "error", "errorType": "bad_data",
+          "error": .string("invalid parameter \"match_target\": only {label=\"value\", …} is served by this version"),
+        ], status: 400)
+    }
+    let metric = request.parameters("metric").first ?? ""
+    let limit = request.parameters("limit").first.flatMap { Int($0) } ?? .max
+    let entries = scraping.snapshot().filter { selector.matches($0.target.labels) }.flatMap { status in
+      status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
+        [
+          "target": json(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
+          "help": .string(entry.help), "unit": "",
+        ]
+      }
+    }
+    return .json(success(.array(Array(entries.prefix(max(limit, 0))))))
+  }
+}
+
+extension WebResponse {
+  /// Plain text, as Prometheus' health checks answer.
+  fileprivate static func plain(_ status: Int, _ text: String) -> WebResponse { .text(status, text) }
+}
+
+/// Nanoseconds since the epoch as RFC 3339, in UTC.
+private func rfc3339(_ nanoseconds: Int64) -> String {
+  var seconds = time_t(nanoseconds / 1_000_000_000)
+  var parts = tm()
+  gmtime_r(&seconds, &parts)
+  func padded(_ value: some BinaryInteger, _ width: Int) -> String {
+    let digits = String(value)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+  return "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
+    + "T\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
+    + ".\(padded(nanoseconds % 1_000_000_000, 9))Z"
+}
+
+/// A selector of the form `{name="value", …}`.
+struct EqualitySelector {
+  private var matchers: [(name: String, value: String)] = []
+
+  /// Nil when the text is anything else; an empty text matches everything.
+  init?(_ text: String) {
+    let trimmed = text.trimmingBlanks
+    if trimmed.isEmpty { return }
+    guard trimmed.first == "{", trimmed.last == "}", trimmed.count >= 2 else { return nil }
+    var rest = trimmed.dropFirst().dropLast()[...]
+    while true {
+      rest = rest.drop { $0 == " " || $0 == "," }
+      if rest.isEmpty { return }
+      guard let equals = rest.firstIndex(of: "=") else { return nil }
+      let name = String(rest[..<equals]).trimmingBlanks
+      rest = rest[rest.index(after: equals)...].drop { $0 == " " }
+      guard rest.popFirst() == "\"" else { return nil }
+      var value = ""
+      var isClosed = false
+      while let character = rest.popFirst() {
+        if character == "\"" {
+          isClosed = true
+          break
+        }
+        if character == "\\" {
+          guard let escaped = rest.popFirst() else { return nil }
+          value.append(escaped == "n" ? "\n" : escaped)
+        } else {
+          value.append(character)
+        }
+      }
+      guard isClosed, !name.isEmpty else { return nil }
+      matchers.append((name, value))
+    }
+  }
+
+  /// A label that is not there counts as empty.
+  func matches(_ labels: LabelSet) -> Bool {
+    matchers.allSatisfy { matcher in
+      let index = labels.index(of: matcher.name.utf8.span.bytes)
+      let value = index.map { String(utf8: labels.value(at: $0)) } ?? ""
+      return value.utf8.elementsEqual(matcher.value.utf8)
+    }
+  }
+}
+
+extension String {
+  fileprivate var trimmingBlanks: String {
+    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+  }
+}
