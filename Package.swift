@@ -60,6 +60,12 @@ let package = Package(
     floor("Compression", ["Bytes", "CZlib", "CSnappy"]),
     floor("Bytes"),
 
+    .executableTarget(
+      name: "Benchmarks",
+      dependencies: ["Scraping", "RemoteWrite", "Exposition", "Compression", "Bytes", "CAllocations"],
+      path: "Benchmarks/Benchmarks", swiftSettings: swift),
+    .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
+
     .target(name: "CLinux"),
     .target(name: "CRE2", dependencies: ["RE2"]),
     system("RE2", pkgConfig: "re2", apt: "libre2-dev"),

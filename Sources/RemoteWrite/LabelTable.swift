@@ -19,7 +19,7 @@ public struct LabelLimits: Sendable {
 /// pair numbers in the order of the names. So a series costs about 24 bytes and 4 a label, and the encoder copies
 /// what was encoded once. A series lives while it is registered or a queued sample refers to it; then its number,
 /// and the room of pairs that only it had, are used again.
-struct LabelTable: ~Copyable {
+package struct LabelTable: ~Copyable {
   private struct Pair: HashIndex.Record {
     var offset: UInt32
     var length: UInt32
@@ -57,7 +57,7 @@ struct LabelTable: ~Copyable {
   private var encoded = ByteWriter(capacity: 256)
 
   /// - Parameter external: labels that every series gets unless it has a label of that name.
-  init(external: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits()) {
+  package init(external: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits()) {
     var external = external
     external.removeEmpty()
     external.sort()
@@ -79,7 +79,7 @@ struct LabelTable: ~Copyable {
 
   /// The number of the series with these labels and the external ones. Nil when a name or value is too long or not
   /// UTF-8, a name is empty or there twice, `__name__` is missing, or there are too many.
-  mutating func register(_ labels: LabelSet) -> UInt32? {
+  package mutating func register(_ labels: LabelSet) -> UInt32? {
     list.removeAll(keepingCapacity: true)
     guard internPairs(of: labels) else {
       for pair in list { releasePair(pair) }

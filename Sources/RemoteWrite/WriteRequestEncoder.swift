@@ -9,14 +9,16 @@ import NIOCore
 ///     WriteRequest { timeseries = 1 }   TimeSeries { labels = 1; samples = 2 }   Sample { value = 1; timestamp = 2 }
 ///
 /// A series stands once in a request, with its samples in order of time. Memory is reused from request to request.
-final class WriteRequestEncoder {
+package final class WriteRequestEncoder {
   private var keys: [UInt64] = []
   private var sorted: [Sample] = []
   private var message = ByteWriter()
   private var block = ByteWriter()
 
+  package init() {}
+
   /// Orders samples by series, those of one series as they are: what `encode` wants.
-  func order(_ samples: inout [Sample]) {
+  package func order(_ samples: inout [Sample]) {
     keys.removeAll(keepingCapacity: true)
     for (index, sample) in samples.enumerated() {
       keys.append(UInt64(sample.series.rawValue) << 32 | UInt64(UInt32(truncatingIfNeeded: index)))
@@ -29,7 +31,7 @@ final class WriteRequestEncoder {
 
   /// The message of samples that are ordered, without those from before `cutoff` (milliseconds since the epoch);
   /// says how many it holds.
-  func encode(
+  package func encode(
     _ samples: ArraySlice<Sample>, notBefore cutoff: Int64 = .min, labels table: borrowing LabelTable
   ) -> Int {
     message.removeAll()
@@ -72,10 +74,10 @@ final class WriteRequestEncoder {
   }
 
   /// What `encode` made, before compression.
-  var messageBytes: [UInt8] { message.withBytes { $0.array } }
+  package var messageBytes: [UInt8] { message.withBytes { $0.array } }
 
   /// What `encode` made, compressed.
-  func compressed() -> ByteBuffer {
+  package func compressed() -> ByteBuffer {
     block.removeAll()
     message.withBytes { Snappy.compress($0, into: &block) }
     return block.withUnsafeBytes { ByteBuffer(bytes: $0) }

@@ -7,7 +7,7 @@ import Exposition
 /// A scrape walks the text and the lines side by side. In the steady state, which is the same series in the same
 /// order, nothing else is looked at. A line that is not where it was is looked up by its fingerprint; one that was
 /// not there is parsed, gets the target's labels and is registered with the sink.
-struct SeriesCache {
+package struct SeriesCache {
   /// One sample line of the last good scrape.
   private struct Line {
     var hash: SeriesHash
@@ -34,9 +34,9 @@ struct SeriesCache {
   }
 
   /// What became of one text.
-  struct Counts: Equatable {
+  package struct Counts: Equatable {
     /// Sample lines read.
-    var scraped = 0
+    package var scraped = 0
     /// Samples that were to be stored, refused ones and duplicates included.
     var kept = 0
     /// Series that the scrape before did not have.
@@ -44,13 +44,15 @@ struct SeriesCache {
     var duplicates = 0
     var outOfOrder = 0
     var outOfBounds = 0
+
+    package init() {}
   }
 
   /// Explicit timestamps may be so far ahead, in milliseconds: 10 minutes, as in Prometheus.
   private static let furthestAhead: Int64 = 600_000
 
   /// What is to be appended to the sink.
-  private(set) var samples: [Sample] = []
+  package private(set) var samples: [Sample] = []
   /// What is to be released once `samples` are appended.
   private(set) var released: [SeriesID] = []
   /// How many lines were looked up by fingerprint, and how many parsed, since the start.
@@ -75,7 +77,7 @@ struct SeriesCache {
   private var explicit: [(record: Int32, lastTimestamp: Int64)] = []
   private var labels = LabelSet()
 
-  init(sink: any SampleSink) { self.sink = sink }
+  package init(sink: any SampleSink) { self.sink = sink }
 
   /// Parses all lines anew in the next scrape, for rules have changed; the series stay known.
   mutating func forgetLines() { lines.removeAll() }
@@ -83,7 +85,7 @@ struct SeriesCache {
   // MARK: One scrape
 
   /// Starts a scrape: nothing is to be stored yet.
-  mutating func begin() {
+  package mutating func begin() {
     generation &+= 1
     samples.removeAll(keepingCapacity: true)
     released.removeAll(keepingCapacity: true)
@@ -93,7 +95,7 @@ struct SeriesCache {
 
   /// Reads an exposition of the target at `time`, milliseconds since the epoch. On an error `counts` say how far it
   /// came; the caller then calls `fail`, else `finish`.
-  mutating func read(
+  package mutating func read(
     _ text: RawSpan, labels target: LabelSet, honorLabels: Bool, honorTimestamps: Bool, at time: Int64,
     counts: inout Counts
   ) throws(ScrapeError) {
@@ -198,7 +200,7 @@ struct SeriesCache {
   }
 
   /// Ends a scrape that was read to its end: series that it did not show get staleness markers and are released.
-  mutating func finish(at time: Int64) {
+  package mutating func finish(at time: Int64) {
     if hasDiverged {
       lines = nextLines
     } else {

@@ -1,0 +1,14 @@
+import Exposition
+import Synchronization
+
+/// Numbers series as they come and keeps nothing.
+final class CountingSink: SampleSink {
+  private let count = Atomic<UInt32>(0)
+
+  func register(_ labels: LabelSet) -> SeriesID? {
+    SeriesID(rawValue: count.add(1, ordering: .relaxed).newValue)
+  }
+
+  func release(_ series: [SeriesID]) {}
+  func append(_ samples: [Sample]) {}
+}

@@ -1,0 +1,72 @@
+// The text format: writing it as the exporter does, reading it as the agent does.
+
+import Bytes
+import Exposition
+import Scraping
+
+func runWriter(_ name: String) {
+  let families = Families()
+  let writer = MetricWriter()
+  let exposition = TextExposition()
+  var output = ByteWriter()
+  let page = Families.page()
+  var round = 0
+  Measurement.run(name, samples: page.samples, bytes: page.text.count) {
+    round += 1
+    writer.removeAll()
+    families.write(to: writer, round: round)
+    output.removeAll()
+    exposition.render([writer], into: &output)
+  }
+}
+
+func runParser(_ name: String) {
+  let page = Families.page()
+  Measurement.run(name, samples: page.samples, bytes: page.text.count) {
+    use(sum(of: page.text.span.bytes))
+  }
+}
+
+/// Reads all series and values of a text that is in order.
+private func sum(of text: RawSpan) -> Double {
+  var parser = TextParser(text)
+  var sum = 0.0
+  do throws(TextParserError) {
+    while let entry = try parser.next() {
+      guard entry == .sample else { continue }
+      try parser.readSeries()
+      try parser.readValue()
+      sum += parser.value
+    }
+  } catch { return .nan }
+  return sum
+}
+
+func runNumbers(_ name: String) {
+  let numbers = ["0", "1", "12.5", "1.6777216e+07", "1700000123.4567", "0.000123", "NaN", "17179869184", "98.7", "-3"]
+    .map { Array($0.utf8) }
+  let bytes = numbers.reduce(0) { $0 + $1.count }
+  Measurement.run(name, samples: numbers.count, bytes: bytes) {
+    var sum = 0.0
+    for number in numbers { sum += Double(goSyntax: number.span.bytes) ?? 0 }
+    use(sum)
+  }
+}
+
+func runSeriesCache(_ name: String) {
+  let page = Families.page()
+  let target = LabelSet([(name: "instance", value: "localhost:9100"), (name: "job", value: "node")])
+  var cache = SeriesCache(sink: CountingSink())
+  var time: Int64 = 1_700_000_000_000
+  Measurement.run(name, samples: page.samples, bytes: page.text.count) {
+    time += 15_000
+    var counts = SeriesCache.Counts()
+    cache.begin()
+    do throws(ScrapeError) {
+      try cache.read(
+        page.text.span.bytes, labels: target, honorLabels: false, honorTimestamps: true, at: time, counts: &counts)
+    } catch { preconditionFailure(error.description) }
+    cache.finish(at: time)
+    use(cache.samples.count)
+  }
+}
