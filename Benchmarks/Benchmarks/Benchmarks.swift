@@ -14,7 +14,7 @@ enum Benchmarks {
     for (name, run) in all where wanted.isEmpty || wanted.contains(where: name.contains) { run(name) }
   }
 
-  private static let all: [(name: String, run: (String) -> Void)] = [
+  private static let all: [(name: String, run: @Sendable (String) -> Void)] = [
     ("writer", runWriter),
     ("parser", runParser),
     ("numbers", runNumbers),

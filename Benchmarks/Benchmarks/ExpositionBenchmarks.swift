@@ -6,17 +6,17 @@ import Scraping
 
 func runWriter(_ name: String) {
   let families = Families()
-  let writer = MetricWriter()
+  let writers = [MetricWriter()]
   let exposition = TextExposition()
   var output = ByteWriter()
   let page = Families.page()
   var round = 0
   Measurement.run(name, samples: page.samples, bytes: page.text.count) {
     round += 1
-    writer.removeAll()
-    families.write(to: writer, round: round)
+    writers[0].removeAll()
+    families.write(to: writers[0], round: round)
     output.removeAll()
-    exposition.render([writer], into: &output)
+    exposition.render(writers, into: &output)
   }
 }
 

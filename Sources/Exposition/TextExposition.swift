@@ -44,7 +44,8 @@ public final class TextExposition {
       render(family, order[position..<end], into: &output)
       position = end
     }
-    self.writers.removeAll(keepingCapacity: true)
+    // The caller shares the array: to empty it with its capacity would make a new one.
+    self.writers = []
   }
 
   /// Lists all runs and finds the order of their families by name.
