@@ -43,5 +43,16 @@ public final class Pattern: Sendable {
 public struct PatternError: Error, CustomStringConvertible {
   public let pattern: String
   public let reason: String
-  public var description: String { "error parsing regexp: \(reason) in `\(pattern)`" }
+
+  /// RE2's words and Go's for the same faults: those who match on node_exporter's messages know Go's.
+  private static let goWords: [(re2: String, go: String)] = [
+    ("missing ): ", "missing closing ): "), ("missing ]: ", "missing closing ]: "),
+    ("no argument for repetition operator: ", "missing argument to repetition operator: "),
+  ]
+
+  public var description: String {
+    let words = Self.goWords.first { reason.hasPrefix($0.re2) }
+    let reason = words.map { $0.go + self.reason.dropFirst($0.re2.count) } ?? reason
+    return "error parsing regexp: \(reason) in `\(pattern)`"
+  }
 }

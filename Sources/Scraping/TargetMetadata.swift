@@ -65,7 +65,7 @@ struct TargetMetadata {
       }
       switch escaped {
       case UInt8(ascii: "n"): plain.append(.newline)
-      case UInt8(ascii: "\\"), UInt8(ascii: "\""): plain.append(escaped)
+      case UInt8(ascii: "\\"): plain.append(escaped)
       default: plain += [byte, escaped]
       }
       scanner.position += 1
