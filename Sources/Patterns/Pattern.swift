@@ -52,7 +52,7 @@ public struct PatternError: Error, CustomStringConvertible {
 
   public var description: String {
     let words = Self.goWords.first { reason.hasPrefix($0.re2) }
-    let reason = words.map { $0.go + self.reason.dropFirst($0.re2.count) } ?? reason
-    return "error parsing regexp: \(reason) in `\(pattern)`"
+    let goReason = words.map { $0.go + reason.dropFirst($0.re2.count) } ?? reason
+    return "error parsing regexp: \(goReason) in `\(pattern)`"
   }
 }
