@@ -82,6 +82,7 @@ enum Service {
       }
     }
     ServiceManager.ready()
+    ProgramText.release()
     try await TerminationSignals.wait(logger: logger)
     watchdog?.cancel()
     logger.info("Stopping")
