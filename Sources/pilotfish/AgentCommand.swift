@@ -52,7 +52,7 @@ enum AgentCommand {
       ])
     pages.isReady.store(true, ordering: .relaxed)
 
-    try await Service.run(logger: logger)
+    await Service.run(logger: logger)
     // What was scraped goes out, within a bound; the port stays open meanwhile, for those who look.
     pages.isReady.store(false, ordering: .relaxed)
     await scraping.stop(within: .seconds(10))

@@ -18,7 +18,7 @@ enum ExporterCommand {
     let exporter = try Exporter(flags, logger: logger)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let server = try await exporter.listen(routes: exporter.routes(sources: []), group: group)
-    try await Service.run(logger: logger)
+    await Service.run(logger: logger)
     await server.stop(within: .seconds(5))
     try? await group.shutdownGracefully()
   }
@@ -72,7 +72,7 @@ struct Exporter {
 /// The life of a service: ready, alive, told to stop.
 enum Service {
   /// Tells systemd that the service is ready, then returns when the process is told to end.
-  static func run(logger: Logger) async throws {
+  static func run(logger: Logger) async {
     let watchdog = ServiceManager.watchdogInterval.map { interval in
       Task {
         while !Task.isCancelled {
@@ -83,7 +83,7 @@ enum Service {
     }
     ServiceManager.ready()
     ProgramText.release()
-    try await TerminationSignals.wait(logger: logger)
+    await TerminationSignals.wait(logger: logger)
     watchdog?.cancel()
     logger.info("Stopping")
     ServiceManager.stopping()

@@ -1,13 +1,15 @@
-import Flags
 import Glibc
 
 /// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes.
 @main
 struct Pilotfish {
-  static func main() async {
-    // Signals are taken by one thread of our own; all others inherit this mask.
+  static func main() {
     TerminationSignals.block()
-    let arguments = Array(CommandLine.arguments.dropFirst())
+    Task.detached { await run(Array(CommandLine.arguments.dropFirst())) }
+    TerminationSignals.deliver()
+  }
+
+  private static func run(_ arguments: [String]) async -> Never {
     do {
       if arguments.first == "agent" {
         try await AgentCommand.run(Array(arguments.dropFirst()))

@@ -1,10 +1,10 @@
 import Glibc
-import Kernel
 import Logging
 
 /// SIGTERM and SIGINT, which end the process in good order, and SIGHUP, which has nothing to reload yet.
 enum TerminationSignals {
   private static let numbers: [Int32] = [SIGTERM, SIGINT, SIGHUP]
+  private static let received = AsyncStream.makeStream(of: Int32.self)
 
   private static var set: sigset_t {
     var set = sigset_t()
@@ -13,30 +13,30 @@ enum TerminationSignals {
     return set
   }
 
-  /// Keeps the signals from their default effect, in this thread and those that it starts. To be called first.
+  /// Keeps the signals from their default effect in this thread and in those that it starts. To be called first.
   static func block() {
     var set = set
     pthread_sigmask(SIG_BLOCK, &set, nil)
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// Returns when the process is told to end.
+  /// Takes the signals, on the main thread, until the process ends.
   ///
-  /// - Throws: when no thread can be had to wait on.
-  static func wait(logger: Logger) async throws(KernelError) {
-    let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-    try KernelThread.start("signals") {
-      var set = Self.set
-      var number: Int32 = 0
-      while true {
-        guard sigwait(&set, &number) == 0 else { continue }
-        if number == SIGHUP {
-          logger.warning("SIGHUP ignored: this version reads its configuration at start only")
-        } else {
-          continuation.yield()
-        }
-      }
+  /// The main thread must not be left to an asynchronous `main`: libdispatch lets it take every signal with its default
+  /// effect.
+  static func deliver() -> Never {
+    var set = set
+    var number: Int32 = 0
+    while true {
+      if sigwait(&set, &number) == 0 { received.continuation.yield(number) }
     }
-    for await _ in stream { return }
+  }
+
+  /// Returns when the process is told to end.
+  static func wait(logger: Logger) async {
+    for await number in received.stream {
+      guard number == SIGHUP else { return }
+      logger.warning("SIGHUP ignored: this version reads its configuration at start only")
+    }
   }
 }
