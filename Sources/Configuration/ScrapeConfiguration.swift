@@ -96,7 +96,9 @@ public struct ScrapeConfiguration: Sendable {
     if let timeout = block.duration("scrape_timeout"), timeout > .zero {
       scrapeTimeout = timeout
       if timeout > scrapeInterval {
-        block.refuse("scrape_timeout", "scrape timeout greater than scrape interval for scrape config with job name \"\(jobName)\"")
+        block.refuse(
+          "scrape_timeout", "scrape timeout greater than scrape interval for scrape config with job name \"\(jobName)\""
+        )
       }
     }
     if let path = block.string("metrics_path") { metricsPath = path }
@@ -149,7 +151,8 @@ public struct ScrapeConfiguration: Sendable {
     for target in targets {
       if target.isEmpty { block.refuse("targets", "a target is HOST:PORT, not an empty text") }
       if target.contains("/") {
-        block.refuse("targets", "\"\(masked(target))\" is not a valid hostname: a target is HOST:PORT, without scheme and path")
+        block.refuse(
+          "targets", "\"\(masked(target))\" is not a valid hostname: a target is HOST:PORT, without scheme and path")
       }
     }
     return StaticTargets(targets: targets, labels: block.labels("labels"))

@@ -56,7 +56,9 @@ public struct Target: Sendable {
       ("__scrape_timeout__", job.scrapeTimeout.prometheusText), ("__metrics_path__", job.metricsPath),
       ("__scheme__", job.scheme),
     ]
-    for (name, value) in defaults + job.params.compactMap({ param in param.values.first.map { ("__param_\(param.name)", $0) } }) {
+    for (name, value) in defaults
+      + job.params.compactMap({ param in param.values.first.map { ("__param_\(param.name)", $0) } })
+    {
       addIfAbsent(name, value)
     }
     discovered.sort()

@@ -29,7 +29,9 @@ final class ConnectionCount: Sendable {
     }
   }
 
-  private func remove(_ channel: any Channel) { open.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) } }
+  private func remove(_ channel: any Channel) {
+    open.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
+  }
 
   private final class Handler: ChannelInboundHandler, Sendable {
     typealias InboundIn = ByteBuffer

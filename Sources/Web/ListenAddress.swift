@@ -11,8 +11,11 @@ public struct ListenAddress: Sendable, CustomStringConvertible {
       throw .listen(text, "address \(text): missing port in address")
     }
     var host = text[..<colon]
-    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-    else if host.contains(":") { throw .listen(text, "address \(text): too many colons in address") }
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = host.dropFirst().dropLast()
+    } else if host.contains(":") {
+      throw .listen(text, "address \(text): too many colons in address")
+    }
     let digits = text[text.index(after: colon)...]
     guard let port = Int(digits), (0...65535).contains(port) else {
       throw .listen(text, "address \(digits): invalid port")

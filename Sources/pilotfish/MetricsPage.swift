@@ -131,7 +131,8 @@ final class MetricsPage: Sendable {
     /// Names each family with refused series once.
     private func report(_ duplicates: [String]) {
       for name in duplicates where reported.insert(name).inserted {
-        logger.warning("series refused: one with the same name and labels is there already", metadata: ["family": "\(name)"])
+        logger.warning(
+          "series refused: one with the same name and labels is there already", metadata: ["family": "\(name)"])
       }
     }
   }

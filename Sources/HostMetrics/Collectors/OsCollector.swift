@@ -63,7 +63,9 @@ final class OsCollector: Collector {
   }
 
   private static func unquote(_ text: String) -> String {
-    guard let quote = text.first, quote == "\"" || quote == "'", text.count >= 2, text.last == quote else { return text }
+    guard let quote = text.first, quote == "\"" || quote == "'", text.count >= 2, text.last == quote else {
+      return text
+    }
     let inner = text.dropFirst().dropLast()
     guard quote == "\"" else { return String(inner) }
     var plain = ""
