@@ -18,7 +18,7 @@ enum AgentCommand {
   private static let configFile = Flag(
     "config.file", "prometheus.yml", "Prometheus configuration file path.")
   private static let flushDeadline = Flag(
-    "storage.remote.flush-deadline", Duration.seconds(60),
+    "storage.remote.flush-deadline", Duration.seconds(20),
     "How long to wait flushing samples on shutdown.")
 
   static func run(_ arguments: [String]) async throws {
