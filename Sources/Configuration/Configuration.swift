@@ -48,7 +48,8 @@ public struct Configuration: Sendable {
   private static func read(_ path: String) throws(ConfigurationError) -> [UInt8] {
     func fault() -> ConfigurationError {
       let reason = strerror(errno).map { String(cString: $0).lowercased() } ?? "errno \(errno)"
-      return ConfigurationError(path, [ConfigurationProblem(.init(line: 1, column: 1), "", "cannot be read: \(reason)")])
+      return ConfigurationError(
+        path, [ConfigurationProblem(.init(line: 1, column: 1), "", "cannot be read: \(reason)")])
     }
     // O_NONBLOCK: a FIFO in the place of the file is no reason to wait.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)

@@ -55,11 +55,10 @@ public struct RemoteWriteConfiguration: Sendable {
 
   static func list(_ top: BlockReader) -> [RemoteWriteConfiguration] {
     var names: Set<[UInt8]> = []
-    return top.elements("remote_write").map { element in
-      let block = BlockReader(element.node, element.path, keys, top.problems)
+    return top.blocks("remote_write", keys).map { block in
       let remote = RemoteWriteConfiguration(block)
       if !remote.name.isEmpty, !names.insert(Array(remote.name.utf8)).inserted {
-        block.refuse("name", "found multiple remote write configs with job name \"\(remote.name)\"")
+        block.refuse("name", "found multiple remote write configs with job name \"\(shown(remote.name))\"")
       }
       return remote
     }
