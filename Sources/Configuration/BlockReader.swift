@@ -55,7 +55,9 @@ struct BlockReader {
     self.members = members
   }
 
-  private static func join(_ path: String, _ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+  private static func join(_ path: String, _ key: String) -> String {
+    path.isEmpty ? shown(key) : "\(path).\(shown(key))"
+  }
 
   func path(of key: String) -> String { Self.join(path, key) }
 
@@ -95,7 +97,10 @@ struct BlockReader {
   /// A whole number above 0.
   func positive(_ key: String) -> Int? {
     guard let number = integer(key) else { return nil }
-    if number <= 0 { refuse(key, "must be greater than 0") }
+    guard number > 0 else {
+      refuse(key, "must be greater than 0")
+      return nil
+    }
     return number
   }
 
@@ -142,10 +147,24 @@ struct BlockReader {
     }
   }
 
-  /// A list of texts.
-  func strings(_ key: String) -> [String] {
+  /// A list of blocks; an element that is no mapping is a fault.
+  func blocks(_ key: String, _ keys: BlockKeys) -> [BlockReader] {
     elements(key).compactMap { element in
-      if case .scalar(let text, _) = element.node.content { return text }
+      let block = BlockReader(element.node, element.path, keys, problems)
+      if case .mapping = element.node.content { return block }
+      return nil
+    }
+  }
+
+  /// A list of texts, each checked.
+  ///
+  /// - Parameter fault: what is wrong with a text; nil for nothing.
+  func strings(_ key: String, fault: (String) -> String?) -> [String] {
+    elements(key).compactMap { element in
+      if case .scalar(let text, _) = element.node.content {
+        if let reason = fault(text) { problems.add(element.node.position, element.path, reason) }
+        return text
+      }
       problems.add(element.node.position, element.path, "expected a text, found \(element.node.kind)")
       return nil
     }
@@ -168,7 +187,7 @@ struct BlockReader {
   /// - Parameter refused: names that may not stand there.
   func labels(_ key: String, refused: Set<String> = []) -> [ConfiguredLabel] {
     pairs(key).compactMap { pair in
-      let path = "\(path(of: key)).\(pair.key)"
+      let path = Self.join(path(of: key), pair.key)
       if pair.key.isEmpty || refused.contains(pair.key) {
         problems.add(pair.position, path, "\"\(pair.key)\" is not a valid label name")
       }

@@ -51,8 +51,7 @@ public struct Configuration: Sendable {
       return ConfigurationError(
         path, [ConfigurationProblem(.init(line: 1, column: 1), "", "cannot be read: \(reason)")])
     }
-    // O_NONBLOCK: a FIFO in the place of the file is no reason to wait.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw fault() }
     defer { close(descriptor) }
     var text: [UInt8] = []

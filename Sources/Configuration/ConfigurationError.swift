@@ -33,3 +33,17 @@ public struct ConfigurationError: Error, CustomStringConvertible {
   /// A fault a line, each as `FILE:LINE:COLUMN: PATH: REASON`.
   public var description: String { problems.map { "\(file):\($0)" }.joined(separator: "\n") }
 }
+
+/// A text of the file as an error may show it: short, on one line, and without what may be the userinfo of a URL, which
+/// is all up to the last `@`.
+func shown(_ text: String) -> String {
+  var scalars = text.unicodeScalars[...]
+  if let at = scalars.lastIndex(of: "@") {
+    scalars = scalars[at...]
+  }
+  let isMasked = scalars.startIndex > text.startIndex
+  let line = scalars.prefix(100).map {
+    $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0)
+  }
+  return (isMasked ? "xxxxx" : "") + line.joined() + (scalars.count > 100 ? "..." : "")
+}

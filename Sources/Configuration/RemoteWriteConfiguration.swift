@@ -20,13 +20,13 @@ public struct RemoteWriteConfiguration: Sendable {
   public var name: String
   public var remoteTimeout: Duration = .seconds(30)
   public var queue = Queue()
-  public var sendsExemplars = false
-  public var sendsMetadata = true
 
   private static let keys = BlockKeys(
-    served: ["url", "name", "remote_timeout", "queue_config", "metadata_config", "send_exemplars"],
+    served: [
+      "url", "name", "remote_timeout", "queue_config", "metadata_config", "send_exemplars", "send_native_histograms",
+    ],
     known: httpClientKeys + [
-      "headers", "write_relabel_configs", "send_native_histograms", "round_robin_dns", "protobuf_message",
+      "headers", "write_relabel_configs", "round_robin_dns", "protobuf_message",
       "failed_request_logging", "sigv4", "azuread", "google_iam",
     ])
   private static let queueKeys = BlockKeys(
@@ -39,27 +39,43 @@ public struct RemoteWriteConfiguration: Sendable {
   init(_ block: BlockReader) {
     url = block.string("url") ?? ""
     name = block.string("name") ?? ""
-    if url.isEmpty { block.refuse("url", "a remote_write needs the URL of its receiver") }
+    if let fault = Self.fault(ofURL: url) { block.refuse("url", fault) }
     if let timeout = block.duration("remote_timeout") {
       remoteTimeout = timeout
       if timeout == .zero { block.refuse("remote_timeout", "must be greater than 0") }
     }
-    sendsExemplars = block.bool("send_exemplars") ?? sendsExemplars
+    // Neither exemplars nor native histograms are scraped yet: the keys are read for their form only.
+    _ = block.bool("send_exemplars")
+    _ = block.bool("send_native_histograms")
     if let metadata = block.block("metadata_config", Self.metadataKeys) {
-      sendsMetadata = metadata.bool("send") ?? sendsMetadata
+      // Metadata is not sent yet.
+      _ = metadata.bool("send")
       _ = metadata.duration("send_interval")
       _ = metadata.positive("max_samples_per_send")
     }
     if let block = block.block("queue_config", Self.queueKeys) { queue = Queue(block) }
   }
 
+  /// Why the URL cannot be sent to; nil when it can. The URL itself is not repeated: a password may stand in it.
+  private static func fault(ofURL url: String) -> String? {
+    if url.isEmpty { return "a remote_write needs the URL of its receiver" }
+    guard let separator = url.firstRange(of: "://") else { return "expected a URL such as http://HOST/api/v1/write" }
+    switch url[..<separator.lowerBound].lowercased() {
+    case "http": break
+    case "https": return "https is not served by this version of pilotfish"
+    default: return "expected a URL that begins with http://"
+    }
+    let authority = url[separator.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+    let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+    return host.isEmpty || host.hasPrefix(":") ? "the URL has no host" : nil
+  }
+
   static func list(_ top: BlockReader) -> [RemoteWriteConfiguration] {
     var names: Set<[UInt8]> = []
-    return top.elements("remote_write").map { element in
-      let block = BlockReader(element.node, element.path, keys, top.problems)
+    return top.blocks("remote_write", keys).map { block in
       let remote = RemoteWriteConfiguration(block)
       if !remote.name.isEmpty, !names.insert(Array(remote.name.utf8)).inserted {
-        block.refuse("name", "found multiple remote write configs with job name \"\(remote.name)\"")
+        block.refuse("name", "found multiple remote write configs with job name \"\(shown(remote.name))\"")
       }
       return remote
     }

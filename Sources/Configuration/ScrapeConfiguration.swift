@@ -97,8 +97,8 @@ public struct ScrapeConfiguration: Sendable {
       scrapeTimeout = timeout
       if timeout > scrapeInterval {
         block.refuse(
-          "scrape_timeout", "scrape timeout greater than scrape interval for scrape config with job name \"\(jobName)\""
-        )
+          "scrape_timeout",
+          "scrape timeout greater than scrape interval for scrape config with job name \"\(shown(jobName))\"")
       }
     }
     if let path = block.string("metrics_path") { metricsPath = path }
@@ -111,16 +111,15 @@ public struct ScrapeConfiguration: Sendable {
     honorLabels = block.bool("honor_labels") ?? honorLabels
     honorTimestamps = block.bool("honor_timestamps") ?? honorTimestamps
     params = Self.params(block)
-    staticConfigs = block.elements("static_configs").map { Self.staticTargets($0.node, $0.path, block.problems) }
+    staticConfigs = block.blocks("static_configs", Self.staticKeys).map(Self.staticTargets)
   }
 
   static func list(_ top: BlockReader, _ global: GlobalConfiguration) -> [ScrapeConfiguration] {
     var names: Set<[UInt8]> = []
-    return top.elements("scrape_configs").map { element in
-      let block = BlockReader(element.node, element.path, keys, top.problems)
+    return top.blocks("scrape_configs", keys).map { block in
       let job = ScrapeConfiguration(block, global)
       if !job.jobName.isEmpty, !names.insert(Array(job.jobName.utf8)).inserted {
-        block.refuse("job_name", "found multiple scrape configs with job name \"\(job.jobName)\"")
+        block.refuse("job_name", "found multiple scrape configs with job name \"\(shown(job.jobName))\"")
       }
       return job
     }
@@ -128,7 +127,8 @@ public struct ScrapeConfiguration: Sendable {
 
   private static func params(_ block: BlockReader) -> [(name: String, values: [String])] {
     block.pairs("params").map { pair in
-      let path = "\(block.path(of: "params")).\(pair.key)"
+      if case .null = pair.value.content { return (pair.key, []) }
+      let path = "\(block.path(of: "params")).\(shown(pair.key))"
       guard case .sequence(let values) = pair.value.content else {
         block.problems.add(pair.value.position, path, "expected a list of values, found \(pair.value.kind)")
         return (pair.key, [])
@@ -145,15 +145,11 @@ public struct ScrapeConfiguration: Sendable {
     }
   }
 
-  private static func staticTargets(_ node: YAMLNode, _ path: String, _ problems: Problems) -> StaticTargets {
-    let block = BlockReader(node, path, staticKeys, problems)
-    let targets = block.strings("targets")
-    for target in targets {
-      if target.isEmpty { block.refuse("targets", "a target is HOST:PORT, not an empty text") }
-      if target.contains("/") {
-        block.refuse(
-          "targets", "\"\(masked(target))\" is not a valid hostname: a target is HOST:PORT, without scheme and path")
-      }
+  private static func staticTargets(_ block: BlockReader) -> StaticTargets {
+    let targets = block.strings("targets") { target in
+      if target.isEmpty { return "a target is HOST:PORT, not an empty text" }
+      guard target.utf8.contains(UInt8(ascii: "/")) else { return nil }
+      return "\"\(shown(target))\" is not a valid hostname: a target is HOST:PORT, without scheme and path"
     }
     return StaticTargets(targets: targets, labels: block.labels("labels"))
   }
@@ -165,37 +161,32 @@ let httpClientKeys = [
   "proxy_from_environment", "proxy_connect_header", "follow_redirects", "enable_http2", "http_headers",
 ]
 
-/// Puts variables of the environment in the place of `$NAME` and `${NAME}`; `$$` is a dollar sign. A variable that is
-/// not there is empty, as Prometheus has it.
+/// Puts variables of the environment in the place of `$NAME` and `${NAME}` as Go's os.Expand does; `$$` is a dollar
+/// sign. A variable that is not there is empty, as Prometheus has it.
 private func expand(_ text: String, _ environment: (String) -> String?) -> String {
-  var expanded = ""
-  var rest = text[...]
-  while let character = rest.popFirst() {
-    guard character == "$", let next = rest.first else {
-      expanded.append(character)
+  func isDigit(_ scalar: UnicodeScalar) -> Bool { ("0"..."9").contains(scalar) }
+  func isName(_ scalar: UnicodeScalar) -> Bool {
+    scalar == "_" || isDigit(scalar) || ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
+  }
+  var expanded = String.UnicodeScalarView()
+  var rest = text.unicodeScalars[...]
+  while let scalar = rest.popFirst() {
+    guard scalar == "$", let next = rest.first else {
+      expanded.append(scalar)
       continue
     }
     if next == "$" {
       rest.removeFirst()
       expanded.append("$")
     } else if next == "{", let end = rest.firstIndex(of: "}") {
-      expanded += environment(String(rest[rest.index(after: rest.startIndex)..<end])) ?? ""
+      expanded += (environment(String(rest[rest.index(after: rest.startIndex)..<end])) ?? "").unicodeScalars
       rest = rest[rest.index(after: end)...]
     } else {
-      let name = rest.prefix { $0 == "_" || ($0.isASCII && ($0.isLetter || $0.isNumber)) }
+      // A name that begins with a digit ends with it.
+      let name = isDigit(next) ? rest.prefix(1) : rest.prefix(while: isName)
       rest = rest[name.endIndex...]
-      expanded += name.isEmpty ? "$" : environment(String(name)) ?? ""
+      expanded += (name.isEmpty ? "$" : environment(String(name)) ?? "").unicodeScalars
     }
   }
-  return expanded
-}
-
-/// A URL without what stands before its `@`.
-func masked(_ url: String) -> String {
-  guard let scheme = url.firstRange(of: "://") else {
-    return url.lastIndex(of: "@").map { "xxxxx" + url[$0...] } ?? url
-  }
-  let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-  guard let at = authority.lastIndex(of: "@") else { return url }
-  return url[..<scheme.upperBound] + "xxxxx" + url[at...]
+  return String(expanded)
 }

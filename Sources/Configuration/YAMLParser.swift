@@ -9,9 +9,14 @@ struct YAMLParser {
   /// Nodes, those that aliases repeat included.
   static let nodeLimit = 1_000_000
 
+  private let text: [UInt8]
   private var parser = yaml_parser_t()
-  private var anchors: [String: (node: YAMLNode, count: Int)] = [:]
+  private var anchors: [String: (node: YAMLNode, count: Int, height: Int)] = [:]
   private var nodeCount = 0
+  /// The depth of the deepest node since the anchor at work.
+  private var deepest = 0
+
+  private init(_ text: [UInt8]) { self.text = text }
 
   /// The document's root; `null` for an empty text.
   ///
@@ -21,7 +26,7 @@ struct YAMLParser {
       throw ConfigurationProblem(
         .init(line: 1, column: 1), "", "the file is longer than \(sizeLimit >> 20) MiB")
     }
-    var parser = YAMLParser()
+    var parser = YAMLParser(text)
     // The parser keeps a pointer to the text until it is deleted.
     let result: Result<YAMLNode, ConfigurationProblem> = text.withUnsafeBufferPointer { bytes in
       yaml_parser_initialize(&parser.parser)
@@ -72,8 +77,16 @@ struct YAMLParser {
   }
 
   private var fault: ConfigurationProblem {
-    let mark = parser.problem_mark
     let reason = parser.problem.map { String(cString: $0) } ?? "malformed"
+    if parser.error == YAML_READER_ERROR {
+      // No mark is set for bytes that are no text; the offset is.
+      let before = text.prefix(parser.problem_offset)
+      let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+      let line = before.count { $0 == UInt8(ascii: "\n") } + 1
+      let column = String(decoding: before[lineStart...], as: UTF8.self).unicodeScalars.count + 1
+      return ConfigurationProblem(.init(line: line, column: column), "", "YAML: \(reason)")
+    }
+    let mark = parser.problem_mark
     return ConfigurationProblem(.init(line: Int(mark.line) + 1, column: Int(mark.column) + 1), "", "YAML: \(reason)")
   }
 
@@ -98,18 +111,20 @@ struct YAMLParser {
   }
 
   private mutating func node(_ event: Event, depth: Int) throws(ConfigurationProblem) -> YAMLNode {
-    guard depth < Self.depthLimit else {
-      throw ConfigurationProblem(event.position, "", "nested deeper than \(Self.depthLimit) levels")
-    }
+    try reach(depth, event)
+    let deepestBefore = deepest
+    deepest = depth
+    defer { deepest = max(deepest, deepestBefore) }
     let countBefore = nodeCount
     try count(1, event)
     let node: YAMLNode
     switch event.type {
     case YAML_ALIAS_EVENT:
-      guard let (anchored, size) = anchors[event.anchor ?? ""] else {
+      guard let (anchored, size, height) = anchors[event.anchor ?? ""] else {
         throw ConfigurationProblem(event.position, "", "unknown anchor \(event.anchor ?? "")")
       }
       try count(size, event)
+      try reach(depth + height, event)
       return anchored
     case YAML_SEQUENCE_START_EVENT:
       node = YAMLNode(content: .sequence(try sequence(depth)), position: event.position)
@@ -120,8 +135,15 @@ struct YAMLParser {
       node = YAMLNode(
         content: isNull ? .null : .scalar(event.scalar, isPlain: event.isPlain), position: event.position)
     }
-    if let anchor = event.anchor { anchors[anchor] = (node, nodeCount - countBefore) }
+    if let anchor = event.anchor { anchors[anchor] = (node, nodeCount - countBefore, deepest - depth) }
     return node
+  }
+
+  private mutating func reach(_ depth: Int, _ event: Event) throws(ConfigurationProblem) {
+    guard depth < Self.depthLimit else {
+      throw ConfigurationProblem(event.position, "", "nested deeper than \(Self.depthLimit) levels")
+    }
+    deepest = max(deepest, depth)
   }
 
   private mutating func count(_ nodes: Int, _ event: Event) throws(ConfigurationProblem) {
@@ -152,7 +174,7 @@ struct YAMLParser {
         throw ConfigurationProblem(event.position, "", "a key must be a single value")
       }
       guard keys.insert(Array(event.scalar.utf8)).inserted else {
-        throw ConfigurationProblem(event.position, event.scalar, "the key is there already")
+        throw ConfigurationProblem(event.position, shown(event.scalar), "the key is there already")
       }
       let value = try node(try next(), depth: depth + 1)
       members.append((event.scalar, event.position, value))

@@ -34,12 +34,13 @@ public struct Target: Sendable {
     var seen: Set<Identity> = []
     return groups.flatMap { group in
       group.targets.map { Target(job, $0, group.labels) }
-    }.filter { seen.insert(Identity(labels: $0.labels, url: $0.scrapeURL)).inserted }
+    }.filter { seen.insert(Identity(labels: $0.labels, url: Array($0.scrapeURL.utf8))).inserted }
   }
 
   private struct Identity: Hashable {
     let labels: LabelSet
-    let url: String
+    /// As bytes: a String equals what is canonically equivalent.
+    let url: [UInt8]
   }
 
   /// From what was discovered to the target, in Prometheus' order: the target's own labels, the group's, the job's.
@@ -51,6 +52,8 @@ public struct Target: Sendable {
       }
     }
     for label in own + group { addIfAbsent(label.name, label.value) }
+    // A label without a value is no label: the defaults stand in.
+    discovered.removeEmpty()
     let defaults: [(String, String)] = [
       ("job", job.jobName), ("__scrape_interval__", job.scrapeInterval.prometheusText),
       ("__scrape_timeout__", job.scrapeTimeout.prometheusText), ("__metrics_path__", job.metricsPath),
@@ -94,7 +97,7 @@ public struct Target: Sendable {
       guard name.hasPrefix("__param_") else { continue }
       let param = String(name.dropFirst("__param_".count))
       let value = String(utf8: labels.value(at: index))
-      if let place = query.firstIndex(where: { $0.name == param }) {
+      if let place = query.firstIndex(where: { $0.name.utf8.elementsEqual(param.utf8) }) {
         query[place].values = [value] + query[place].values.dropFirst()
       } else {
         query.append((param, [value]))
@@ -116,8 +119,9 @@ public struct Target: Sendable {
     }.joined()
   }
 
+  /// As Go's url.URL writes a path.
   private static func encodedInPath(_ byte: UInt8) -> String {
-    isUnreserved(byte) || "/:@!$&'()*+,;=%".utf8.contains(byte) ? String(UnicodeScalar(byte)) : percent(byte)
+    isUnreserved(byte) || "/:@$&+,;=".utf8.contains(byte) ? String(UnicodeScalar(byte)) : percent(byte)
   }
 
   private static func isUnreserved(_ byte: UInt8) -> Bool {

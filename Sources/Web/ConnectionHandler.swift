@@ -24,6 +24,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   private var waiting: CircularBuffer<HTTPServerRequestPart> = []
   private var timer: Scheduled<Void>?
   private var isStopping = false
+  private var isReadingPaused = false
 
   init(routes: WebRoutes, limits: WebServer.Limits) {
     self.routes = routes
@@ -42,7 +43,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     if case .answering = state {
       waiting.append(part)
       // Nothing more is read until the answer is out: a client that sends ahead fills no memory.
-      context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
+      pauseReading(true, context)
     } else {
       take(part, context)
     }
@@ -155,7 +156,14 @@ final class ConnectionHandler: ChannelInboundHandler {
       take(part, context)
       if case .answering = state { return }
     }
-    context.channel.setOption(.autoRead, value: true).whenFailure { _ in }
+    pauseReading(false, context)
+  }
+
+  private func pauseReading(_ pause: Bool, _ context: ChannelHandlerContext) {
+    guard pause != isReadingPaused else { return }
+    isReadingPaused = pause
+    // It fails only when the connection is closed, and then nothing is read anyway.
+    context.channel.setOption(.autoRead, value: !pause).whenFailure { _ in }
   }
 
   private static func gzip(_ body: ByteBuffer, _ allocator: ByteBufferAllocator) -> ByteBuffer {
