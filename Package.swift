@@ -54,7 +54,7 @@ let package = Package(
     floor("HTTPClient", ["Compression", "Bytes"] + nio),
     floor("Kernel", ["Bytes", "CLinux", "CSystemd"]),
     floor("Exposition", ["Bytes"]),
-    floor("Logs", [log]),
+    floor("Logs", ["Bytes", log]),
     floor("Flags"),
     floor("Patterns", ["CRE2"]),
     floor("Compression", ["Bytes", "CZlib", "CSnappy"]),

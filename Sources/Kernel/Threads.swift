@@ -75,6 +75,7 @@ public final class Monitor<Value>: @unchecked Sendable {
   /// - Parameters:
   ///   - deadline: nanoseconds on the monotonic clock at which to wake up at the latest, as `body`'s last run left it;
   ///     nil sleeps until `signal`.
+  @discardableResult
   public func wait<R>(_ body: (inout Value, _ deadline: inout UInt64?) -> sending R?) -> sending R {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

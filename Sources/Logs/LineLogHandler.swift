@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 import Logging
 
@@ -37,7 +38,7 @@ public struct LineLogHandler: LogHandler {
     var line = withPriority ? "<\(level.priority)>" : ""
     switch format {
     case .logfmt: line += fields.map { "\($0)=\(logfmtValue($1))" }.joined(separator: " ")
-    case .json: line += "{" + fields.map { "\(jsonString($0)):\(jsonString($1))" }.joined(separator: ",") + "}"
+    case .json: line += "{" + fields.map { "\($0.jsonQuoted):\($1.jsonQuoted)" }.joined(separator: ",") + "}"
     }
     line += "\n"
     line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
@@ -76,24 +77,5 @@ private func timestamp() -> String {
 private func logfmtValue(_ text: String) -> String {
   let isPlain =
     !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "=" && $0 != "\"" && $0.value != 0x7f }
-  return isPlain ? text : jsonString(text)
-}
-
-/// RFC 8259, section 7.
-private func jsonString(_ text: String) -> String {
-  var quoted = "\""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\"": quoted += "\\\""
-    case "\\": quoted += "\\\\"
-    case "\n": quoted += "\\n"
-    case "\r": quoted += "\\r"
-    case "\t": quoted += "\\t"
-    case let control where control.value < 0x20:
-      let hex = String(control.value, radix: 16)
-      quoted += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-    default: quoted.unicodeScalars.append(scalar)
-    }
-  }
-  return quoted + "\""
+  return isPlain ? text : text.jsonQuoted
 }

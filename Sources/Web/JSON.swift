@@ -1,3 +1,5 @@
+import Bytes
+
 /// A JSON text (RFC 8259), built from values.
 public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByDictionaryLiteral
@@ -29,7 +31,7 @@ public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByArrayLitera
     // JSON has no NaN and no infinities.
     case .number(let value): text += value.isFinite ? "\(value)" : "null"
     case .integer(let value): text += "\(value)"
-    case .string(let value): Self.write(value, to: &text)
+    case .string(let value): text += value.jsonQuoted
     case .array(let elements):
       text += "["
       for (index, element) in elements.enumerated() {
@@ -41,29 +43,10 @@ public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByArrayLitera
       text += "{"
       for (index, member) in members.enumerated() {
         if index > 0 { text += "," }
-        Self.write(member.0, to: &text)
-        text += ":"
+        text += member.0.jsonQuoted + ":"
         member.1.write(to: &text)
       }
       text += "}"
     }
-  }
-
-  private static func write(_ value: String, to text: inout String) {
-    text += "\""
-    for scalar in value.unicodeScalars {
-      switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case "\n": text += "\\n"
-      case "\r": text += "\\r"
-      case "\t": text += "\\t"
-      case let control where control.value < 0x20:
-        let hex = String(control.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    text += "\""
   }
 }
