@@ -138,8 +138,8 @@ public final class CollectorRunner: Sendable {
     let start = MonotonicClock.now
     let deadline = start &+ timeout.nanoseconds
     let needsThread: (worker: Int?, watchdog: Bool) = state.withLock { state in
-      if let job = state.waiting.last, job.next == 0, job.slots == collectors {
-        // Nothing of it has begun: this scrape and that one share it.
+      if let job = state.waiting.last, job.next == 0, job.slots == collectors, job.deadline <= deadline {
+        // Nothing of it has begun, and its answer comes in time: this scrape and that one share it.
         job.completions.append(completion)
         return (nil, false)
       }
