@@ -26,7 +26,8 @@ final class CpuInfo {
   private static let info = MetricFamily.gauge(
     "node_cpu_info", "CPU information from /proc/cpuinfo.", labels.map(\.label))
   private static let flagInfo = MetricFamily.gauge(
-    "node_cpu_flag_info", "The `flags` field of CPU information from /proc/cpuinfo taken from the first core.", ["flag"])
+    "node_cpu_flag_info", "The `flags` field of CPU information from /proc/cpuinfo taken from the first core.", ["flag"]
+  )
   private static let bugInfo = MetricFamily.gauge(
     "node_cpu_bug_info", "The `bugs` field of CPU information from /proc/cpuinfo taken from the first core.", ["bug"])
 

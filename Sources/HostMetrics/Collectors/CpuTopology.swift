@@ -77,7 +77,9 @@ final class CpuTopology {
     for name in names where name.hasPrefix("cpu") && name.dropFirst(3).allSatisfy(\.isWholeNumber) && name != "cpu" {
       let path = "\(folder)/\(name)"
       let onlineFile = KernelFile("\(path)/online")
-      if showsOnline, number(onlineFile) != nil { onlineGauges.append(Gauge(labels: [String(name.dropFirst(3))], file: onlineFile)) }
+      if showsOnline, number(onlineFile) != nil {
+        onlineGauges.append(Gauge(labels: [String(name.dropFirst(3))], file: onlineFile))
+      }
       guard let package = number(KernelFile("\(path)/topology/physical_package_id")),
         let core = number(KernelFile("\(path)/topology/core_id"))
       else { continue }
