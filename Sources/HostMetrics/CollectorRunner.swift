@@ -136,7 +136,9 @@ public final class CollectorRunner: Sendable {
   ) {
     guard !collectors.isEmpty else { return completion(Gathering()) }
     let start = MonotonicClock.now
-    let deadline = start &+ timeout.nanoseconds
+    // A time beyond the clock's end is never reached.
+    let (sum, overflow) = start.addingReportingOverflow(timeout.nanoseconds)
+    let deadline = overflow ? UInt64.max : sum
     let needsThread: (worker: Int?, watchdog: Bool) = state.withLock { state in
       if let job = state.waiting.last, job.next == 0, job.slots == collectors, job.deadline <= deadline {
         // Nothing of it has begun, and its answer comes in time: this scrape and that one share it.
@@ -331,6 +333,7 @@ extension Duration {
     let (seconds, attoseconds) = components
     guard seconds >= 0, attoseconds >= 0 else { return 0 }
     let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-    return overflow ? .max : product &+ UInt64(attoseconds / 1_000_000_000)
+    let (sum, sumOverflow) = product.addingReportingOverflow(UInt64(attoseconds / 1_000_000_000))
+    return overflow || sumOverflow ? .max : sum
   }
 }

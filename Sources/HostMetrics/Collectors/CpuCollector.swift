@@ -99,15 +99,13 @@ final class CpuCollector: Collector {
   }
 
   private func take(_ new: CPU, at position: Int) {
-    if position >= cpus.count {
-      cpus.append(new)
-    } else if cpus[position].number != new.number {
-      // A CPU came or went: what is known of the others moves along.
-      let known = cpus[position...].first { $0.number == new.number }
-      cpus[position] = known.map { Self.raise($0, to: new) } ?? new
-    } else {
-      cpus[position] = Self.raise(cpus[position], to: new)
+    guard let place = cpus[position...].firstIndex(where: { $0.number == new.number }) else {
+      // A CPU came; what is known of the others moves along.
+      return cpus.insert(new, at: position)
     }
+    // Those in between went.
+    cpus.removeSubrange(position..<place)
+    cpus[position] = Self.raise(cpus[position], to: new)
   }
 
   private static func raise(_ old: CPU, to new: CPU) -> CPU {

@@ -22,11 +22,11 @@ final class OsCollector: Collector {
   private static let supportEnd = MetricFamily.gauge(
     "node_os_support_end_timestamp_seconds", "Metric containing the end-of-life date timestamp of the OS.")
 
-  private let files: [KernelFile]
+  private let paths: [String]
   private var buffer = ByteWriter(capacity: 1024)
 
   init(_ host: Host) {
-    files = ["etc/os-release", "usr/lib/os-release"].map { KernelFile(host.root($0), limit: 1 << 20) }
+    paths = ["etc/os-release", "usr/lib/os-release"].map(host.root)
   }
 
   func collect(into writer: MetricWriter) throws {
@@ -46,7 +46,8 @@ final class OsCollector: Collector {
   }
 
   private func readFirstThere() throws {
-    for file in files where try file.readIfPresent(into: &buffer) { return }
+    // Opened anew each time: an upgrade of the system replaces the file.
+    for path in paths where try KernelFile(path, limit: 1 << 20).readIfPresent(into: &buffer) { return }
     throw NoData("no os-release file found")
   }
 
