@@ -29,7 +29,7 @@ public struct ByteScanner: ~Escapable {
     guard position < bytes.byteCount else { return nil }
     let start = position
     let end = bytes.firstIndex(of: .newline, from: start) ?? bytes.byteCount
-    position = end + 1
+    position = min(end + 1, bytes.byteCount)
     return bytes.extracting(start..<end)
   }
 

@@ -114,10 +114,9 @@ extension LabelSet: Hashable, CustomStringConvertible {
   /// As PromQL shows a series: `{a="b", c="d"}`.
   public var description: String {
     let labels = entries.indices.map { index in
-      let value = String(utf8: value(at: index))
-        .split(separator: "\\", omittingEmptySubsequences: false).joined(separator: #"\\"#)
-        .split(separator: "\"", omittingEmptySubsequences: false).joined(separator: #"\""#)
-      return "\(String(utf8: name(at: index)))=\"\(value)\""
+      var value = ByteWriter(capacity: 64)
+      value.append(labelValue: self.value(at: index))
+      return "\(String(utf8: name(at: index)))=\"\(String(utf8: value.bytes))\""
     }
     return "{\(labels.joined(separator: ", "))}"
   }
