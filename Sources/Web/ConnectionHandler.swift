@@ -99,9 +99,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     let request = WebRequest(
       method: head.method.rawValue, path: path, query: query, headers: head.headers.map { ($0.name, $0.value) })
     let allowsGzip = AcceptEncoding.allowsGzip(request.header("accept-encoding"))
-    guard let handler = routes[path] else {
-      return finish(.notFound, gzip: false, context)
-    }
+    // An answer always comes from the loop, never from within `take`: requests in one piece would nest.
+    let handler = routes[path] ?? { _, respond in respond(.notFound) }
     let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     let loop = context.eventLoop
     handler(request) { response in
@@ -141,13 +140,14 @@ final class ConnectionHandler: ChannelInboundHandler {
     context.write(wrapOutboundOut(.head(head)), promise: nil)
     if !toHEAD { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
     let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
+    // A client that does not read its answer is closed too.
+    startTimer(limits.idleTime, context)
     guard keepAlive else {
       let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
       end.whenComplete { _ in bound.value.close(promise: nil) }
       return
     }
     state = .idle
-    startTimer(limits.idleTime, context)
     takeWaiting(context)
   }
 

@@ -53,8 +53,7 @@ struct TextFamilyParser {
     var lines = ByteScanner(text)
     while let line = lines.line() {
       parser.lineNumber += 1
-      // `line` has gone one past the end when no newline was there.
-      guard lines.position <= text.byteCount else { throw parser.error("unexpected end of input stream") }
+      guard text[lines.position - 1] == .newline else { throw parser.error("unexpected end of input stream") }
       try parser.take(line)
     }
     return parser.families.filter { !$0.series.isEmpty }
