@@ -28,7 +28,7 @@ private final class Gate: Sendable {
       state.mostInside = max(state.mostInside, state.inside)
     }
     state.signal()
-    state.wait { state, _ in state.isOpen ? true : nil }
+    _ = state.wait { state, _ in state.isOpen ? true : nil }
     state.withLock { $0.inside -= 1 }
     state.signal()
   }
@@ -38,15 +38,12 @@ private final class Gate: Sendable {
     state.signal()
   }
 
-  func close() { state.withLock { $0.isOpen = false } }
-
   /// How often a collector came to the door.
   var runs: Int { state.withLock { $0.runs } }
   /// The most collectors that were behind the door at once.
   var mostInside: Int { state.withLock { $0.mostInside } }
 
-  func waitForRuns(_ count: Int) { state.wait { state, _ in state.runs >= count ? true : nil } }
-  func waitUntilEmpty() { state.wait { state, _ in state.inside == 0 ? true : nil } }
+  func waitForRuns(_ count: Int) { _ = state.wait { state, _ in state.runs >= count ? true : nil } }
 }
 
 /// A collector that waits at a gate, then writes how often it ran, then fails if it shall.

@@ -31,6 +31,15 @@ final class TemporaryDirectory {
     rename("\(path)/\(name).new", "\(path)/\(name)")
   }
 
+  /// Writes a file in its place, as the kernel changes its own: whoever has it open sees the new text.
+  func overwrite(_ name: String, _ text: String) { overwrite(name, bytes: Array(text.utf8)) }
+
+  func overwrite(_ name: String, bytes: [UInt8]) {
+    let descriptor = open("\(path)/\(name)", O_WRONLY | O_TRUNC | O_CLOEXEC)
+    _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
+  }
+
   func makeFIFO(_ name: String) {
     makeDirectories(above: name)
     mkfifo("\(path)/\(name)", 0o644)

@@ -1,0 +1,211 @@
+import Bytes
+import Glibc
+import Testing
+
+@testable import Kernel
+
+/// A directory that is removed with this object, and everything in it.
+private final class Folder {
+  let path: String
+
+  init() {
+    var template = Array("/tmp/pilotfish-test-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
+    path = template.withUnsafeMutableBufferPointer { buffer in
+      mkdtemp(buffer.baseAddress!).map { String(cString: $0) } ?? ""
+    }
+  }
+
+  deinit {
+    for name in (try? Directory.names(path)) ?? [] { remove("\(path)/\(name)") }
+    rmdir(path)
+  }
+
+  func write(_ name: String, _ text: String) {
+    let descriptor = open("\(path)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    _ = Array(text.utf8).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
+  }
+}
+
+/// What the file holds, or why it could not be read.
+private func read(_ file: KernelFile) -> Result<String, KernelError> {
+  var buffer = ByteWriter()
+  do {
+    try file.read(into: &buffer)
+    return .success(String(utf8: buffer.bytes))
+  } catch {
+    return .failure(error)
+  }
+}
+
+@Suite struct KernelFileTests {
+  @Test(arguments: [0, 1, 4095, 4096, 4097, 12288, 100_000, 3 << 20]) func readsAnyLength(_ length: Int) {
+    let folder = Folder()
+    let text = String(repeating: "x", count: length)
+    folder.write("a", text)
+    #expect(read(KernelFile("\(folder.path)/a")) == .success(text))
+  }
+
+  @Test func readsAgain() {
+    let folder = Folder()
+    let file = KernelFile("\(folder.path)/a")
+    for text in ["first", "a longer second", "", "3rd", String(repeating: "y", count: 9000), "end"] {
+      folder.write("a", text)
+      #expect(read(file) == .success(text))
+      #expect(read(file) == .success(text))
+    }
+  }
+
+  @Test func emptiesTheBufferFirst() throws {
+    let folder = Folder()
+    folder.write("a", "new")
+    var buffer = ByteWriter()
+    buffer.append("old and long")
+    try KernelFile("\(folder.path)/a").read(into: &buffer)
+    #expect(String(utf8: buffer.bytes) == "new")
+  }
+
+  @Test func saysWhatIsMissing() throws {
+    let folder = Folder()
+    let path = "\(folder.path)/a"
+    let file = KernelFile(path)
+    var buffer = ByteWriter()
+    #expect(read(file) == .failure(KernelError("open", path, code: ENOENT)))
+    #expect(try file.readIfPresent(into: &buffer) == false)
+    // It comes.
+    folder.write("a", "here")
+    #expect(try file.readIfPresent(into: &buffer))
+    #expect(String(utf8: buffer.bytes) == "here")
+    #expect(read(KernelFile("\(path)/below")) == .failure(KernelError("open", "\(path)/below", code: ENOTDIR)))
+  }
+
+  @Test func opensAnewWhatNoLongerReads() throws {
+    // A process's file reads no more (ESRCH) once the process is gone.
+    var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sleep"), strdup("600"), nil]
+    defer { for argument in arguments { free(argument) } }
+    var child = pid_t()
+    try #require(posix_spawn(&child, "/bin/sleep", nil, nil, &arguments, environ) == 0)
+    let file = KernelFile("/proc/\(child)/stat")
+    let before = read(file)
+    kill(child, SIGKILL)
+    waitpid(child, nil, 0)
+    #expect((try? before.get())?.hasPrefix("\(child) (") == true)
+    #expect(read(file) == .failure(KernelError("open", "/proc/\(child)/stat", code: ENOENT)))
+  }
+
+  @Test(arguments: [(0, true), (4999, true), (5000, false), (5001, false)]) func keepsItsLimit(
+    _ limit: Int, _ isTooLong: Bool
+  ) {
+    let folder = Folder()
+    let path = "\(folder.path)/a"
+    let text = String(repeating: "z", count: 5000)
+    folder.write("a", text)
+    let file = KernelFile(path, limit: limit)
+    for _ in 0..<2 {
+      #expect(read(file) == (isTooLong ? .failure(KernelError("read", path, code: EFBIG)) : .success(text)))
+    }
+    folder.write("a", "")
+    #expect(read(file) == .success(""))
+  }
+
+  @Test func endsAFileWithoutEnd() {
+    #expect(
+      read(KernelFile("/dev/zero", limit: 1 << 20)) == .failure(KernelError("read", "/dev/zero", code: EFBIG)))
+  }
+
+  @Test func refusesWhatIsNoFile() {
+    let folder = Folder()
+    #expect(read(KernelFile(folder.path)) == .failure(KernelError("read", folder.path, code: EISDIR)))
+    mkfifo("\(folder.path)/fifo", 0o644)
+    #expect(
+      read(KernelFile("\(folder.path)/fifo")) == .failure(KernelError("read", "\(folder.path)/fifo", code: ESPIPE)))
+  }
+
+  @Test func closesItsDescriptors() throws {
+    let folder = Folder()
+    folder.write("a", "text")
+    let path = "\(folder.path)/a"
+    for _ in 0..<5000 { #expect(read(KernelFile(path)) == .success("text")) }
+    let limited = KernelFile(path, limit: 1)
+    for _ in 0..<5000 { _ = read(limited) }
+    let links = try Directory.names("/proc/self/fd").filter { name in
+      var target = [CChar](repeating: 0, count: 4096)
+      let count = readlink("/proc/self/fd/\(name)", &target, target.count)
+      return count > 0 && String(decoding: target.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self) == path
+    }
+    #expect(links.isEmpty)
+  }
+}
+
+@Suite struct DirectoryTests {
+  @Test func listsNamesInOrder() throws {
+    let folder = Folder()
+    #expect(try Directory.names(folder.path).isEmpty)
+    for name in ["b", "a10", "a2", ".hidden", "Z", "é"] { folder.write(name, "") }
+    #expect(try Directory.names(folder.path) == [".hidden", "Z", "a10", "a2", "b", "é"])
+    #expect(try Directory.names(folder.path, limit: 2).count == 2)
+    #expect(try Directory.names(folder.path, limit: 0).isEmpty)
+  }
+
+  @Test func saysWhatIsNone() {
+    let folder = Folder()
+    folder.write("file", "")
+    #expect(throws: KernelError("open", "\(folder.path)/none", code: ENOENT)) {
+      try Directory.names("\(folder.path)/none")
+    }
+    #expect(throws: KernelError("open", "\(folder.path)/file", code: ENOTDIR)) {
+      try Directory.names("\(folder.path)/file")
+    }
+    #expect(throws: KernelError("stat", "\(folder.path)/none", code: ENOENT)) {
+      try Directory.size("\(folder.path)/none")
+    }
+  }
+}
+
+@Suite struct MonitorTests {
+  @Test func wakesThoseThatWait() throws {
+    let monitor = Monitor((started: 0, isOpen: false, ended: 0))
+    for _ in 0..<8 {
+      try KernelThread.start("test") {
+        monitor.withLock { $0.started += 1 }
+        monitor.signal()
+        _ = monitor.wait { state, _ in state.isOpen ? true : nil }
+        monitor.withLock { $0.ended += 1 }
+        monitor.signal()
+      }
+    }
+    _ = monitor.wait { state, _ in state.started == 8 ? true : nil }
+    #expect(monitor.withLock { $0.ended } == 0)
+    monitor.withLock { $0.isOpen = true }
+    monitor.signal()
+    _ = monitor.wait { state, _ in state.ended == 8 ? true : nil }
+  }
+
+  @Test func wakesAtTheDeadline() {
+    let monitor = Monitor(0)
+    let end = MonotonicClock.now + 20_000_000
+    let runs = monitor.wait { count, deadline in
+      count += 1
+      deadline = end
+      return MonotonicClock.now >= end ? count : nil
+    }
+    #expect(runs >= 2)
+  }
+
+  @Test func givesBackWhatIsThere() {
+    let monitor = Monitor("value")
+    #expect(monitor.wait { value, _ in value } == "value")
+  }
+
+  @Test func guardsItsValue() throws {
+    let monitor = Monitor((sum: 0, ended: 0))
+    for _ in 0..<4 {
+      try KernelThread.start("test") {
+        for _ in 0..<10_000 { monitor.withLock { $0.sum += 1 } }
+        monitor.withLock { $0.ended += 1 }
+        monitor.signal()
+      }
+    }
+    #expect(monitor.wait { state, _ in state.ended == 4 ? state.sum : nil } == 40_000)
+  }
+}
