@@ -63,7 +63,7 @@ public final class CollectorRunner: Sendable {
 
   // MARK: State
 
-  // A slot's collector is used only by the worker that set `isRunning`; the rest is guarded by the monitor.
+  // `collector` and `failure` are used only by the worker that set `isRunning`; the rest is guarded by the monitor.
   private final class Slot: @unchecked Sendable {
     let name: String
     let collector: any Collector
@@ -82,7 +82,7 @@ public final class CollectorRunner: Sendable {
     }
   }
 
-  // Guarded by the monitor.
+  // Every access to what changes is made with the monitor's lock held.
   private final class Job: @unchecked Sendable {
     let slots: [Int]
     let start: UInt64

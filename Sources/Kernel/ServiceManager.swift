@@ -13,9 +13,6 @@ public enum ServiceManager {
   /// The service is alive.
   public static func keepAlive() { notify("WATCHDOG=1") }
 
-  /// What `systemctl status` shows.
-  public static func status(_ text: String) { notify("STATUS=\(text)") }
-
   /// How often systemd wants `keepAlive` at the latest: nil when the unit has no WatchdogSec.
   public static var watchdogInterval: Duration? {
     var microseconds: UInt64 = 0
