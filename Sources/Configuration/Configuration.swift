@@ -45,7 +45,8 @@ public struct Configuration: Sendable {
     remoteWrites = RemoteWriteConfiguration.list(top)
   }
 
-  private static func read(_ path: String) throws(ConfigurationError) -> [UInt8] {
+  /// The bytes of a file, up to what the YAML parser takes and a little more.
+  static func read(_ path: String) throws(ConfigurationError) -> [UInt8] {
     func fault() -> ConfigurationError {
       let reason = strerror(errno).map { String(cString: $0).lowercased() } ?? "errno \(errno)"
       return ConfigurationError(
