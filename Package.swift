@@ -66,6 +66,10 @@ let package = Package(
       path: "Benchmarks/Benchmarks", swiftSettings: swift),
     .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
 
+    .executableTarget(
+      name: "Fuzz", dependencies: ["HostMetrics", "Kernel", "Exposition", "Flags", "Bytes", log],
+      path: "Tests/Fuzz", swiftSettings: swift),
+
     .target(name: "CLinux"),
     .target(name: "CRE2", dependencies: ["RE2"]),
     system("RE2", pkgConfig: "re2", apt: "libre2-dev"),
