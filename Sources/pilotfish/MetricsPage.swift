@@ -1,6 +1,7 @@
 import Bytes
 import Exposition
 import HostMetrics
+import Kernel
 import Logging
 import NIOCore
 import Synchronization
@@ -15,6 +16,7 @@ final class MetricsPage: Sendable {
   private let collectors: [String: Int]
   private let requests = ScrapeRequests()
   private let renderer: Mutex<Renderer>
+  private let scrapes = Atomic<Int>(0)
 
   /// - Parameters:
   ///   - sources: what else shows metrics here.
@@ -43,6 +45,8 @@ final class MetricsPage: Sendable {
     let (format, contentType) = ExpositionFormat.negotiate(accept: request.header("accept"))
     runner.gather(chosen, timeout: timeout(of: request)) { [self] gathering in
       let body = renderer.withLock { $0.render(gathering, as: format) }
+      // What only the first scrapes run has run now.
+      if scrapes.add(1, ordering: .relaxed).newValue == 2 { ProgramText.release() }
       respond(WebResponse(contentType: contentType, body: body))
     }
   }
