@@ -6,20 +6,30 @@ public enum CollectorRegistry {
   /// One line a collector, by name; the textfile collector last, since of two equal series the earlier stays and the
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
+    ConntrackCollector.self,
     CpuCollector.self,
     DiskstatsCollector.self,
     EntropyCollector.self,
     FilesystemCollector.self,
+    InterruptsCollector.self,
+    LnstatCollector.self,
     LoadavgCollector.self,
     MeminfoCollector.self,
     NetdevCollector.self,
+    NetstatCollector.self,
     OsCollector.self,
     PressureCollector.self,
+    SchedstatCollector.self,
+    SockstatCollector.self,
+    SoftirqsCollector.self,
+    SoftnetCollector.self,
     StatCollector.self,
     ThermalZoneCollector.self,
     TimeCollector.self,
+    UdpQueuesCollector.self,
     UnameCollector.self,
     VmstatCollector.self,
+    XfrmCollector.self,
     TextfileCollector.self,
   ]
 
