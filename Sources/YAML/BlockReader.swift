@@ -97,7 +97,9 @@ package struct BlockReader {
     }
   }
 
-  package func integer(_ key: String) -> Int? { parsed(key, "a whole number") { text, isPlain in isPlain ? Int(text) : nil } }
+  package func integer(_ key: String) -> Int? {
+    parsed(key, "a whole number") { text, isPlain in isPlain ? Int(text) : nil }
+  }
 
   /// A whole number above 0.
   package func positive(_ key: String) -> Int? {
