@@ -54,7 +54,7 @@ let package = Package(
     floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio),
     floor("Discovery", ["Configuration", "Exposition", "Bytes"]),
-    floor("Configuration", ["YAML"]),
+    floor("Configuration", ["YAML", "Flags"]),
     floor("YAML", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
     floor("HTTPClient", ["Compression", "Bytes"] + nio),
@@ -72,6 +72,10 @@ let package = Package(
       path: "Benchmarks/Benchmarks", swiftSettings: swift),
     .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
 
+    .executableTarget(
+      name: "Fuzz", dependencies: ["HostMetrics", "Kernel", "Exposition", "Flags", "Bytes", log],
+      path: "Tests/Fuzz", swiftSettings: swift),
+
     .target(name: "CLinux"),
     .target(name: "CRE2", dependencies: ["RE2"]),
     system("RE2", pkgConfig: "re2", apt: "libre2-dev"),
@@ -85,7 +89,7 @@ let package = Package(
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping"),
     tests(of: "Discovery"),
-    tests(of: "Configuration", ["YAML"]),
+    tests(of: "Configuration", ["YAML", "Flags"]),
     tests(of: "HostMetrics", [log]),
     tests(of: "HTTPClient", nio + ["Compression", "Bytes"]),
     tests(of: "Kernel"),

@@ -64,6 +64,8 @@ public struct ByteWriter: ~Copyable {
   @inline(__always)
   public mutating func append(_ bytes: RawSpan) { bytes.withUnsafeBytes { append($0) } }
 
+  public mutating func append(_ content: borrowing ByteWriter) { append(content.bytes) }
+
   public mutating func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
 
   public mutating func append(_ text: StaticString) {

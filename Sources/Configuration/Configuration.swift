@@ -45,7 +45,8 @@ public struct Configuration: Sendable {
     remoteWrites = RemoteWriteConfiguration.list(top)
   }
 
-  private static func read(_ path: String) throws(ConfigurationError) -> [UInt8] {
+  /// The bytes of a file, at most one more than the YAML parser takes.
+  static func read(_ path: String) throws(ConfigurationError) -> [UInt8] {
     do throws(FileFault) {
       return try WholeFile.read(path, limit: YAMLParser.sizeLimit)
     } catch {

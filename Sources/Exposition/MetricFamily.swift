@@ -57,4 +57,36 @@ public final class MetricFamily: Sendable {
   public static func untyped(_ name: String, _ help: String, _ labels: [String] = []) -> MetricFamily {
     MetricFamily(name, .untyped, help, labels: labels)
   }
+
+  /// The HELP and TYPE lines of OpenMetrics. There a counter's family is named without its samples' `_total`; a
+  /// counter that cannot be named so, because it has no `_total` or the shorter name is another family's, is unknown.
+  func appendOpenMetricsHead(to output: inout ByteWriter, isTaken: (RawSpan) -> Bool) {
+    let name = nameBytes
+    var length = name.count
+    var typeName = type == .untyped ? "unknown" : type.rawValue
+    if type == .counter {
+      let isTotal = name.span.bytes.ends(with: "_total") && length > 6
+      if isTotal, !isTaken(name.span.bytes.extracting(0..<length - 6)) {
+        length -= 6
+      } else {
+        typeName = "unknown"
+      }
+    }
+    output.append("# HELP ")
+    output.append(name.span.bytes.extracting(0..<length))
+    output.append(.space)
+    for byte in help.utf8 {
+      switch byte {
+      case UInt8(ascii: "\\"): output.append(#"\\"#)
+      case UInt8(ascii: "\""): output.append(#"\""#)
+      case .newline: output.append(#"\n"#)
+      default: output.append(byte)
+      }
+    }
+    output.append("\n# TYPE ")
+    output.append(name.span.bytes.extracting(0..<length))
+    output.append(.space)
+    output.append(typeName)
+    output.append(.newline)
+  }
 }

@@ -1,7 +1,7 @@
 import Bytes
 
-/// Puts what many collectors wrote into one exposition in the text format 0.0.4: families by name, the series of a
-/// family by label values, no series twice.
+/// Puts what many collectors wrote into one exposition: families by name, the series of a family by label values, no
+/// series twice.
 ///
 /// Only ranges of bytes are moved. When the same families come in the same order as last time, which is the steady
 /// state, nothing is compared but their identity.
@@ -22,6 +22,8 @@ public final class TextExposition {
   private var families: ContiguousArray<MetricFamily> = []
   private var order: ContiguousArray<Int> = []
   private var lines: ContiguousArray<LineReference> = []
+  private var format = ExpositionFormat.text
+  private var protobuf = ProtobufEncoder()
 
   /// Families of which a series was refused in the last rendering because it was there already.
   public private(set) var duplicates: [String] = []
@@ -32,8 +34,11 @@ public final class TextExposition {
   ///
   /// Of two equal series the first stays: the writer that stands earlier in `writers` wins, and its help text and
   /// type too. Collectors of the kernel's values stand before those of files.
-  public func render(_ writers: [MetricWriter], into output: inout ByteWriter) {
+  public func render(
+    _ writers: [MetricWriter], as format: ExpositionFormat = .text, into output: inout ByteWriter
+  ) {
     self.writers = writers
+    self.format = format
     duplicates.removeAll(keepingCapacity: true)
     collectRuns()
     var position = 0
@@ -44,6 +49,7 @@ public final class TextExposition {
       render(family, order[position..<end], into: &output)
       position = end
     }
+    if format == .openMetrics { output.append("# EOF\n") }
     // The caller shares the array: to empty it with its capacity would make a new one.
     self.writers = []
   }
@@ -88,8 +94,34 @@ public final class TextExposition {
     }
     guard !lines.isEmpty else { return }
     if !isOrdered { sortLines(of: family) }
-    output.append(family.head)
-    appendLines(to: &output)
+    switch format {
+    case .text:
+      output.append(family.head)
+      appendLines(to: &output)
+    case .openMetrics:
+      family.appendOpenMetricsHead(to: &output, isTaken: { self.hasFamily(named: $0) })
+      appendLines(to: &output)
+    case .protobuf:
+      protobuf.begin(family)
+      for reference in lines {
+        let writer = writers[Int(reference.writer)]
+        let line = writer.lines[Int(reference.line)]
+        writer.text.withBytes { text in
+          protobuf.add(text.extracting(Int(line.start)..<Int(line.end)), nameLength: family.nameBytes.count)
+        }
+      }
+      protobuf.end(into: &output)
+    }
+  }
+
+  /// Whether there is a family of that name; families stand in `order` by name.
+  private func hasFamily(named name: RawSpan) -> Bool {
+    var (low, high) = (0, order.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if families[order[middle]].compareName(with: name) < 0 { low = middle + 1 } else { high = middle }
+    }
+    return low < order.count && families[order[low]].compareName(with: name) == 0
   }
 
   /// Orders the lines of one family by label values and drops those that are there already.
@@ -143,6 +175,11 @@ extension MetricFamily {
   fileprivate func compareName(with other: MetricFamily) -> Int {
     let (name, otherName) = (nameBytes, other.nameBytes)
     return name.span.bytes.compare(otherName.span.bytes)
+  }
+
+  fileprivate func compareName(with name: RawSpan) -> Int {
+    let ownName = nameBytes
+    return ownName.span.bytes.compare(name)
   }
 
   fileprivate func hasSameName(as other: MetricFamily) -> Bool { self === other || nameBytes == other.nameBytes }

@@ -45,6 +45,8 @@ public struct FlagDefinition: Sendable {
 public struct FlagValues: Sendable {
   var given: [String: [String]] = [:]
 
+  public init() {}
+
   /// The flag's value: the given one, else its default.
   public subscript<Value: FlagValue>(flag: Flag<Value>) -> Value {
     guard let texts = given[flag.definition.name], let last = texts.last else { return flag.defaultValue }
@@ -54,7 +56,24 @@ public struct FlagValues: Sendable {
   }
 
   /// Whether the flag was given at all.
-  public func isGiven<Value>(_ flag: Flag<Value>) -> Bool { given[flag.definition.name] != nil }
+  public func isGiven<Value>(_ flag: Flag<Value>) -> Bool { isGiven(flag.definition) }
+
+  public func isGiven(_ flag: FlagDefinition) -> Bool { given[flag.name] != nil }
+
+  /// Sets a flag, or adds to one that is repeatable.
+  ///
+  /// - Throws: when the text is no value of the flag.
+  public mutating func give(_ flag: FlagDefinition, _ text: String) throws(FlagSyntaxError) {
+    try flag.check(text)
+    given[flag.name, default: []].append(text)
+  }
+
+  /// These values, and those of `other` for flags that are not given here.
+  public func completed(by other: FlagValues) -> FlagValues {
+    var all = self
+    all.given.merge(other.given) { own, _ in own }
+    return all
+  }
 }
 
 extension Bool: FlagValue {
@@ -88,8 +107,13 @@ extension Int: FlagValue {
 }
 
 extension Duration: FlagValue {
-  /// Go's durations: `1h2m3.5s`, `250ms`.
+  /// Go's durations: `1h2m3.5s`, `250ms`, `-1s`, `0`.
   public static func parse(_ text: String) throws(FlagSyntaxError) -> Duration {
+    if let sign = text.first, sign == "-" || sign == "+", text.dropFirst().first?.isNumber == true {
+      let magnitude = try parse(String(text.dropFirst()))
+      return sign == "-" ? .zero - magnitude : magnitude
+    }
+    if text == "0" { return .zero }
     let units: [(name: String, nanoseconds: Double)] = [
       ("ns", 1), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9),
     ]
@@ -108,5 +132,8 @@ extension Duration: FlagValue {
     return .nanoseconds(Int64(total))
   }
 
-  public var help: String? { "\(Double(components.seconds) + Double(components.attoseconds) / 1e18)s" }
+  public var help: String? {
+    let (seconds, attoseconds) = components
+    return attoseconds == 0 ? "\(seconds)s" : "\(Double(seconds) + Double(attoseconds) / 1e18)s"
+  }
 }

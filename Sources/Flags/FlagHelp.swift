@@ -34,7 +34,8 @@ extension FlagParser {
 }
 
 extension FlagDefinition {
-  fileprivate var leftColumn: String {
+  /// The flag as one types it, with its default.
+  var leftColumn: String {
     if isSwitch { return "--[no-]\(name)" }
     return "--\(name)=\(defaultText ?? name.uppercased())" + (isRepeatable ? " ..." : "")
   }

@@ -22,9 +22,12 @@ public struct FlagParser: Sendable {
     while let argument = rest.popLast() {
       switch argument {
       case "-h": try give("help", "true", to: &values)
-      case let long where long.hasPrefix("--") && long != "--":
+      case "--":
+        // Behind it stand no flags, and there is nothing else to be given.
+        if let word = rest.popLast() { throw .unexpected(word) }
+      case let long where long.hasPrefix("--"):
         try parse(long: long, &rest, into: &values)
-      case let short where short.hasPrefix("-") && short.count > 1 && short != "--":
+      case let short where short.hasPrefix("-") && short.count > 1:
         throw .unknownShort(short)
       default:
         throw .unexpected(argument)
@@ -60,7 +63,9 @@ public struct FlagParser: Sendable {
       if definitions[index].isSwitch {
         if let inlineValue { throw .unexpected(inlineValue) }
         try give(name, "true", to: &values)
-      } else if let value = inlineValue ?? rest.popLast() {
+      } else if let inlineValue {
+        try give(name, inlineValue, to: &values)
+      } else if let value = rest.popLast(), value == "-" || !value.hasPrefix("-") {
         try give(name, value, to: &values)
       } else {
         throw .missingValue(name)
@@ -76,9 +81,8 @@ public struct FlagParser: Sendable {
   private func give(_ name: String, _ value: String, to values: inout FlagValues) throws(FlagError) {
     guard let index = byName[name] else { throw .unknown(name) }
     let definition = definitions[index]
-    if values.given[name] != nil, !definition.isRepeatable { throw .repeated(name) }
-    do { try definition.check(value) } catch { throw .badValue(error.reason) }
-    values.given[name, default: []].append(value)
+    if values.isGiven(definition), !definition.isRepeatable { throw .repeated(name) }
+    do { try values.give(definition, value) } catch { throw .badValue(error.reason) }
   }
 }
 

@@ -8,6 +8,7 @@ public enum CollectorRegistry {
   static let all: [any Collector.Type] = [
     CpuCollector.self,
     DiskstatsCollector.self,
+    EntropyCollector.self,
     FilesystemCollector.self,
     LoadavgCollector.self,
     MeminfoCollector.self,
@@ -15,6 +16,7 @@ public enum CollectorRegistry {
     OsCollector.self,
     PressureCollector.self,
     StatCollector.self,
+    ThermalZoneCollector.self,
     TimeCollector.self,
     UnameCollector.self,
     VmstatCollector.self,

@@ -203,7 +203,7 @@ package struct BlockReader {
 }
 
 /// The word of `words` that is at most two edits away from `word`; nil when there is none.
-private func nearest(to word: String, in words: Set<String>) -> String? {
+package func nearest(to word: String, in words: Set<String>) -> String? {
   guard word.utf8.count <= 64 else { return nil }
   return words.map { ($0, distance(Array(word.utf8), Array($0.utf8))) }.filter { $0.1 <= 2 }
     .min { ($0.1, $0.0) < ($1.1, $1.0) }?.0

@@ -1,3 +1,4 @@
+import Configuration
 import Flags
 import Glibc
 import HostMetrics
@@ -29,7 +30,17 @@ enum CommonFlags {
     "Only log messages with the given severity or above. One of: [debug, info, warn, error]")
   static let logFormat = Flag(
     "log.format", LogFormat(format: .logfmt), "Output format of log messages. One of: [logfmt, json]")
+  static let exporterConfiguration = Flag(
+    "config.exporter", "", "Path to a YAML file that says what these flags say; flags given here win.")
   static let help = Flag("help", false, "Show context-sensitive help.")
+  /// kingpin's other ways to show what flags there are: each prints and ends.
+  private static let listings: [(flag: Flag<Bool>, text: @Sendable (FlagParser, _ usage: String) -> String)] = [
+    (Flag("help-long", false, isHidden: true), { parser, usage in parser.help(usage: usage) }),
+    (Flag("help-man", false, isHidden: true), { parser, _ in parser.manualPage(program: "pilotfish") }),
+    (Flag("completion-bash", false, isHidden: true), { parser, _ in parser.completions }),
+    (Flag("completion-script-bash", false, isHidden: true), { _, _ in FlagParser.bashScript(program: "pilotfish") }),
+    (Flag("completion-script-zsh", false, isHidden: true), { _, _ in FlagParser.zshScript(program: "pilotfish") }),
+  ]
   static let version = Flag("version", false, "Show application version.")
 
   static let all =
@@ -37,26 +48,34 @@ enum CommonFlags {
     + [
       telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, listenAddress.definition,
       systemdSocket.definition, webConfigFile.definition,
-      logLevel.definition, logFormat.definition, version.definition,
-    ]
+      logLevel.definition, logFormat.definition, exporterConfiguration.definition, version.definition,
+    ] + listings.map(\.flag.definition)
 
   /// Parses a command's line. `--help` and `--version` print and end the process.
   static func parse(
     _ arguments: [String], usage: String, program: String, more: [FlagDefinition] = []
-  ) throws(FlagError) -> FlagValues {
+  ) throws -> FlagValues {
     let parser = FlagParser(all + more)
-    let values = try parser.parse(arguments, readFile: lines(of:))
-    if values[help] {
-      print(parser.help(usage: usage), terminator: "")
-      exit(0)
-    }
-    if values[version] {
-      print(Version.text(program: program), terminator: "")
-      exit(0)
-    }
-    return values
+    // What a shell hands over behind this flag is half a line.
+    let isCompletion = arguments.first == "--completion-bash"
+    let values = try parser.parse(isCompletion ? [arguments[0]] : arguments, readFile: lines(of:))
+    for listing in listings where values[listing.flag] { printAndExit(listing.text(parser, usage)) }
+    if values[help] { printAndExit(parser.help(usage: usage)) }
+    if values[version] { printAndExit(Version.text(program: program)) }
+    guard !values[exporterConfiguration].isEmpty else { return values }
+    // What names the file or ends the process has no place in it.
+    let onlyHere =
+      ([help, version] + listings.map(\.flag)).map(\.definition.name) + [exporterConfiguration.definition.name]
+    let definitions = (all + more).filter { !onlyHere.contains($0.name) }
+    return values.completed(by: try FlagFile.load(values[exporterConfiguration], definitions))
   }
 
+  private static func printAndExit(_ text: String) -> Never {
+    print(text, terminator: "")
+    exit(0)
+  }
+
+  /// The arguments in a file: one a line, without empty ones and comments.
   private static func lines(of path: String) throws(FlagError) -> [String] {
     guard let file = fopen(path, "re") else { throw .unreadableFile(path, KernelError.reason(errno)) }
     defer { fclose(file) }
@@ -66,7 +85,7 @@ enum CommonFlags {
     defer { free(line) }
     while getline(&line, &capacity, file) >= 0, let text = line {
       let trimmed = String(cString: text).split(separator: "\n").first.map(String.init) ?? ""
-      if !trimmed.isEmpty { lines.append(trimmed) }
+      if !trimmed.isEmpty, !trimmed.hasPrefix("#") { lines.append(trimmed) }
       guard lines.count < 10_000 else { throw .unreadableFile(path, "it has more than 10000 lines") }
     }
     return lines

@@ -6,10 +6,8 @@ import NIOCore
 import Synchronization
 import Web
 
-/// `/metrics`: what the collectors and the process itself have to show, in the text format.
+/// `/metrics`: what the collectors and the process itself have to show, in the format that the scraper likes best.
 final class MetricsPage: Sendable {
-  private static let contentType = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
-
   /// What a scrape may take when the scraper does not say: a second less than Prometheus' default.
   private static let defaultTimeout: Duration = .seconds(9)
 
@@ -42,9 +40,10 @@ final class MetricsPage: Sendable {
     case .failure(let refusal): return respond(.text(400, refusal.reason))
     case .success(let collectors): chosen = collectors
     }
+    let (format, contentType) = ExpositionFormat.negotiate(accept: request.header("accept"))
     runner.gather(chosen, timeout: timeout(of: request)) { [self] gathering in
-      let body = renderer.withLock { $0.render(gathering) }
-      respond(WebResponse(contentType: Self.contentType, body: body))
+      let body = renderer.withLock { $0.render(gathering, as: format) }
+      respond(WebResponse(contentType: contentType, body: body))
     }
   }
 
@@ -108,7 +107,7 @@ final class MetricsPage: Sendable {
       self.logger = logger
     }
 
-    func render(_ gathering: Gathering) -> ByteBuffer {
+    func render(_ gathering: Gathering, as format: ExpositionFormat) -> ByteBuffer {
       own.removeAll()
       summary.removeAll()
       own.begin(Self.buildInfo)
@@ -123,7 +122,7 @@ final class MetricsPage: Sendable {
       process?.write(to: own)
       for source in sources { source.write(to: own) }
       output.removeAll()
-      exposition.render([own] + gathering.writers(summary: summary), into: &output)
+      exposition.render([own] + gathering.writers(summary: summary), as: format, into: &output)
       report(exposition.duplicates)
       return output.withUnsafeBytes { ByteBuffer(bytes: $0) }
     }

@@ -262,6 +262,44 @@ def test_bad_starts_say_why(folder):
         assert f"listen tcp 127.0.0.1:{port}: bind: address already in use" in refused(f"--web.listen-address=127.0.0.1:{port}")
 
 
+def test_each_format_says_the_same(folder):
+    """Prometheus by OpenMetrics and by protobuf: the series of the text format, with the same values."""
+    folder.file("x.prom", "# TYPE h histogram\nh_bucket{le=\"1.5\"} 2\nh_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 3\n"
+                "# TYPE s summary\ns{a=\"q\\\"\\\\\\n\",quantile=\"0.5\"} 1\ns_sum{a=\"q\\\"\\\\\\n\"} 2\ns_count{a=\"q\\\"\\\\\\n\"} 3\n")
+    port = free_port()
+    wanted = '{__name__=~"node_.*|process_.*|promhttp_.*|h_.*|s|s_.*"}'
+    found = {}
+    with folder.exporter(port, f"--collector.textfile.directory={folder.path}"):
+        scrape = folder.file("scrape.yml", "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
+                             f"- job_name: node\n  static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n")
+        for name, features in [("openmetrics", []), ("protobuf", ["--enable-feature=native-histograms"])]:
+            receiver = free_port()
+            with process(["prometheus", f"--config.file={scrape}", f"--storage.tsdb.path={folder.path}/{name}",
+                          f"--web.listen-address=127.0.0.1:{receiver}", *features],
+                         os.path.join(folder.path, "receiver.log"), f"http://127.0.0.1:{receiver}/-/ready"):
+                until("up", lambda: query(receiver, "up == 1"))
+                found[name] = {tuple(sorted(r["metric"].items())): float(r["value"][1]) for r in query(receiver, wanted)}
+        text = get(f"http://127.0.0.1:{port}/metrics")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    by_name = {}
+    for line in lines:
+        name = line.split("{")[0].split(" ")[0]
+        by_name[name] = by_name.get(name, 0) + 1
+    for name, series in found.items():
+        counts = {}
+        for labels in series:
+            n = dict(labels)["__name__"]
+            counts[n] = counts.get(n, 0) + 1
+        differing = {n: (by_name.get(n), counts.get(n)) for n in by_name.keys() | counts.keys()
+                     if by_name.get(n) != counts.get(n) and not n.startswith("go_")}
+        assert not differing, (name, differing)
+    assert found["openmetrics"].keys() == found["protobuf"].keys(), found["openmetrics"].keys() ^ found["protobuf"].keys()
+    for series, value in found["openmetrics"].items():
+        name = dict(series)["__name__"]
+        if name.endswith("_info") or name.startswith(("h_", "s_", "node_boot", "node_memory_MemTotal", "node_filesystem_size")):
+            assert found["protobuf"][series] == value, (series, value)
+
+
 def test_promtool_finds_no_more_than_in_the_kernels_names(folder):
     """promtool check metrics: nothing but the names that node_exporter has as well."""
     port = free_port()

@@ -28,7 +28,9 @@ private func parse(_ arguments: [String], files: [String: [String]] = [:]) throw
   ])
   #expect(!given[guest] && given[path] == "/p" && given[folders] == ["a", "b"] && given[maximum] == 0)
   #expect(given[timeout] == .milliseconds(62_500) && given.isGiven(path))
-  #expect(try parse(["--path.procfs="])[path] == "")
+  #expect(try parse(["--path.procfs="])[path] == "" && parse(["--path.procfs", "-", "--"])[path] == "-")
+  #expect(try parse(["--mount-timeout=0"])[timeout] == .zero)
+  #expect(try parse(["--mount-timeout=-1.5s"])[timeout] == .milliseconds(-1500))
   #expect(try parse(["@f"], files: ["f": ["--path.procfs=/x", "@g"], "g": ["--web.max-requests=1"]])[maximum] == 1)
 }
 
@@ -38,7 +40,9 @@ private func parse(_ arguments: [String], files: [String: [String]] = [:]) throw
     (["--no-path.procfs"], "unknown long flag '--no-path.procfs', try --help"),
     (["-x"], "unknown short flag '-x', try --help"),
     (["foo"], "unexpected foo, try --help"),
-    (["--"], "unexpected --, try --help"),
+    (["--", "--path.procfs=/a"], "unexpected --path.procfs=/a, try --help"),
+    (["--path.procfs", "--collector.cpu.guest"], "expected argument for flag '--path.procfs', try --help"),
+    (["--path.procfs", "-x"], "expected argument for flag '--path.procfs', try --help"),
     (["--collector.cpu.guest=true"], "unexpected true, try --help"),
     (
       ["--collector.cpu.guest", "--no-collector.cpu.guest"], "flag 'collector.cpu.guest' cannot be repeated, try --help"
