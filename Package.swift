@@ -85,7 +85,7 @@ let package = Package(
     system("CCrypt", pkgConfig: "libcrypt", apt: "libcrypt-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
-    tests(of: "Web", ["YAML"] + nio + tls + [log]),
+    tests(of: "Web", ["YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping"),
     tests(of: "Discovery"),

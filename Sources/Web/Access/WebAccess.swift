@@ -13,12 +13,18 @@ public final class WebAccess: Sendable {
   private let passwords = PasswordCheck()
   private let state: Mutex<State>
 
+  /// What can be faulty on its own.
+  private enum Part {
+    case file
+    case certificates
+  }
+
   private struct State {
     var configuration: WatchedFiles<WebConfiguration>
     var tls: WatchedFiles<TLSSettings>?
     var limiter: RateLimiter?
-    /// The last fault that was logged; nil when all was well since.
-    var reported: String?
+    /// The faults that were logged, and hold still.
+    var reported: [Part: String] = [:]
 
     /// Takes up a configuration that was read anew.
     mutating func apply(_ configuration: WebConfiguration) {
@@ -100,10 +106,10 @@ public final class WebAccess: Sendable {
         guard state.tls != nil else { throw TLSFault("TLS config is not present") }
         _ = state.tls?.refresh()
         let settings = try state.tls?.get()
-        state.reported = nil
+        state.reported[.certificates] = nil
         return settings
       } catch {
-        report(error, &state)
+        report(error, of: .certificates, &state)
         return nil
       }
     }
@@ -116,22 +122,20 @@ public final class WebAccess: Sendable {
     let isNew = state.configuration.refresh()
     do {
       let configuration = try state.configuration.get()
-      if isNew {
-        state.apply(configuration)
-        state.reported = nil
-      }
+      if isNew { state.apply(configuration) }
+      state.reported[.file] = nil
       return configuration
     } catch {
-      report(error, &state)
+      report(error, of: .file, &state)
       return nil
     }
   }
 
   /// Logs a fault once, not at every request that it stops.
-  private func report(_ error: any Error, _ state: inout State) {
+  private func report(_ error: any Error, of part: Part, _ state: inout State) {
     let reason = "\(error)"
-    guard state.reported != reason else { return }
-    state.reported = reason
+    guard state.reported[part] != reason else { return }
+    state.reported[part] = reason
     logger.error("Unable to parse configuration", metadata: ["err": "\(reason)"])
   }
 }
