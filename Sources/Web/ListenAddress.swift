@@ -40,12 +40,14 @@ public struct ListenAddress: Sendable, CustomStringConvertible {
     guard let colon = text.lastIndex(of: ":") else { throw fault("missing port in address") }
     let port = String(text[text.index(after: colon)...])
     let host = text[..<colon]
-    guard host.hasPrefix("[") else {
+    guard text.hasPrefix("[") else {
       if host.contains(":") { throw fault("too many colons in address") }
       return (String(host), port)
     }
-    guard host.hasSuffix("]") else {
-      throw fault(host.contains("]") ? "missing port in address" : "missing ']' in address")
+    guard let bracket = text.firstIndex(of: "]") else { throw fault("missing ']' in address") }
+    let behind = text.index(after: bracket)
+    guard behind == colon else {
+      throw fault(text[behind...].hasPrefix(":") ? "too many colons in address" : "missing port in address")
     }
     return (String(host.dropFirst().dropLast()), port)
   }

@@ -15,7 +15,8 @@ struct BcryptHash: Sendable, Equatable {
   init?(_ text: String) {
     let parts = text.utf8.split(separator: UInt8(ascii: "$"), omittingEmptySubsequences: false)
     guard parts.count == 4, parts[0].isEmpty, parts[1].first == UInt8(ascii: "2"), parts[1].count <= 2,
-      parts[2].count == 2, let cost = Int(Substring(parts[2])), (4...31).contains(cost),
+      parts[2].count == 2, parts[2].allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+      let cost = Int(Substring(parts[2])), (4...31).contains(cost),
       parts[3].count == 53, parts[3].allSatisfy(Self.digits.contains)
     else { return nil }
     self.cost = cost

@@ -22,7 +22,8 @@ struct TLSSettings: Sendable {
     var configuration = TLSConfiguration.makeServerConfiguration(
       certificateChain: certificates.map { .certificate($0) }, privateKey: .privateKey(key))
     configuration.applicationProtocols = ["http/1.1"]
-    configuration.shutdownTimeout = .seconds(1)
+    // The answer is out when a connection is closed: nothing is left to wait for.
+    configuration.shutdownTimeout = .zero
     configuration.minimumTLSVersion = tls.minimumVersion
     configuration.maximumTLSVersion = tls.maximumVersion
     if !tls.curves.isEmpty { configuration.curves = tls.curves }
