@@ -93,7 +93,8 @@ public struct ListenAddress: Sendable, CustomStringConvertible {
   /// Why this cannot be listened on, as Go words it.
   func fault(_ error: any Error) -> WebServerError {
     switch (place, error) {
-    case (.tcp(let host, _), is SocketAddressError): .listen("tcp: lookup \(host): no such host")
+    case (.tcp(let host, _), is SocketAddressError.UnknownHost):
+      .listen("tcp: lookup \(host): no such host")
     case (.vsock, _): .listen("\(description): \(Self.reason(error))")
     case (.inherited, _): .listen("\(description): \(Self.reason(error))")
     case (.tcp, _): .listen("tcp \(description): bind: \(Self.reason(error))")
