@@ -11,6 +11,10 @@ let nio: [Target.Dependency] = [
   .product(name: "NIOPosix", package: "swift-nio"),
   .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let tls: [Target.Dependency] = [
+  .product(name: "NIOTLS", package: "swift-nio"),
+  .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 func floor(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -34,6 +38,7 @@ let package = Package(
   name: "pilotfish",
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
   ],
   targets: [
@@ -45,11 +50,12 @@ let package = Package(
       ] + nio,
       swiftSettings: swift),
 
-    floor("Web", ["Compression", "Bytes"] + nio),
+    floor("Web", ["YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
     floor("RemoteWrite", ["HTTPClient", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio),
     floor("Discovery", ["Configuration", "Exposition", "Bytes"]),
-    floor("Configuration", ["Flags", "CYAML"]),
+    floor("Configuration", ["YAML", "Flags"]),
+    floor("YAML", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
     floor("HTTPClient", ["Compression", "Bytes"] + nio),
     floor("Kernel", ["Bytes", "CLinux", "CSystemd"]),
@@ -76,13 +82,14 @@ let package = Package(
     system("CSystemd", pkgConfig: "libsystemd", apt: "libsystemd-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CSnappy", pkgConfig: "snappy", apt: "libsnappy-dev"),
+    system("CCrypt", pkgConfig: "libcrypt", apt: "libcrypt-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
-    tests(of: "Web", nio),
+    tests(of: "Web", ["YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping"),
     tests(of: "Discovery"),
-    tests(of: "Configuration", ["Flags"]),
+    tests(of: "Configuration", ["YAML", "Flags"]),
     tests(of: "HostMetrics", [log]),
     tests(of: "HTTPClient", nio + ["Compression", "Bytes"]),
     tests(of: "Kernel"),

@@ -1,4 +1,4 @@
-import Glibc
+import YAML
 
 /// A prometheus.yml, read, checked and with its defaults filled in
 /// (https://prometheus.io/docs/prometheus/latest/configuration/configuration/).
@@ -45,24 +45,13 @@ public struct Configuration: Sendable {
     remoteWrites = RemoteWriteConfiguration.list(top)
   }
 
-  /// The bytes of a file, up to what the YAML parser takes and a little more.
+  /// The bytes of a file, at most one more than the YAML parser takes.
   static func read(_ path: String) throws(ConfigurationError) -> [UInt8] {
-    func fault() -> ConfigurationError {
-      let reason = strerror(errno).map { String(cString: $0).lowercased() } ?? "errno \(errno)"
-      return ConfigurationError(
-        path, [ConfigurationProblem(.init(line: 1, column: 1), "", "cannot be read: \(reason)")])
+    do throws(FileFault) {
+      return try WholeFile.read(path, limit: YAMLParser.sizeLimit)
+    } catch {
+      throw ConfigurationError(
+        path, [ConfigurationProblem(.init(line: 1, column: 1), "", "cannot be read: \(error.reason)")])
     }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw fault() }
-    defer { close(descriptor) }
-    var text: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 64 << 10)
-    while text.count <= YAMLParser.sizeLimit {
-      let count = Glibc.read(descriptor, &chunk, chunk.count)
-      if count < 0 { throw fault() }
-      if count == 0 { break }
-      text += chunk[..<count]
-    }
-    return text
   }
 }

@@ -8,6 +8,7 @@
 //       textfile: {directory: [/var/lib/node_exporter/textfile_collector]}
 
 import Flags
+import YAML
 
 /// Reads the values of flags from a file.
 public enum FlagFile {

@@ -1,3 +1,5 @@
+import YAML
+
 /// One entry of `remote_write`.
 public struct RemoteWriteConfiguration: Sendable {
   /// The `queue_config` block.

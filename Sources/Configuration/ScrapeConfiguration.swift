@@ -1,3 +1,5 @@
+import YAML
+
 /// A label as the file states it. Names and values are to be compared as bytes.
 public struct ConfiguredLabel: Sendable, Equatable {
   public var name: String
@@ -128,7 +130,7 @@ public struct ScrapeConfiguration: Sendable {
   private static func params(_ block: BlockReader) -> [(name: String, values: [String])] {
     block.pairs("params").map { pair in
       if case .null = pair.value.content { return (pair.key, []) }
-      let path = "\(block.path(of: "params")).\(shown(pair.key))"
+      let path = block.path(of: "params", pair.key)
       guard case .sequence(let values) = pair.value.content else {
         block.problems.add(pair.value.position, path, "expected a list of values, found \(pair.value.kind)")
         return (pair.key, [])
@@ -189,4 +191,18 @@ private func expand(_ text: String, _ environment: (String) -> String?) -> Strin
     }
   }
   return String(expanded)
+}
+
+extension BlockReader {
+  /// A mapping of label names to values.
+  ///
+  /// - Parameter refused: names that may not stand there.
+  fileprivate func labels(_ key: String, refused: Set<String> = []) -> [ConfiguredLabel] {
+    texts(key).map { label in
+      if label.key.isEmpty || refused.contains(label.key) {
+        problems.add(label.position, path(of: key, label.key), "\"\(label.key)\" is not a valid label name")
+      }
+      return ConfiguredLabel(name: label.key, value: label.text)
+    }
+  }
 }

@@ -3,8 +3,7 @@
 /// Which codings a client takes.
 enum AcceptEncoding {
   /// Whether the header allows gzip: named or by `*`, and not with a weight of 0.
-  static func allowsGzip(_ header: String?) -> Bool {
-    guard let header else { return false }
+  static func allowsGzip(_ header: String) -> Bool {
     var byStar = false
     for part in header.lowercased().split(separator: ",") {
       let pieces = part.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" } }

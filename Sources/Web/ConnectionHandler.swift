@@ -3,7 +3,7 @@ import Compression
 import NIOCore
 import NIOHTTP1
 
-/// One connection: takes its requests one after the other, hands each to its route, writes the answer.
+/// One connection: takes its requests one after the other, hands each to the handler, writes the answer.
 final class ConnectionHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
@@ -17,17 +17,22 @@ final class ConnectionHandler: ChannelInboundHandler {
     case answering(HTTPRequestHead)
   }
 
-  private let routes: WebRoutes
+  private let handler: WebHandler
   private let limits: WebServer.Limits
   private var state = State.idle
   /// Parts of requests that came while an answer was owed.
   private var waiting: CircularBuffer<HTTPServerRequestPart> = []
   private var timer: Scheduled<Void>?
   private var isStopping = false
+  /// The client sends nothing more, but may still read.
+  private var isInputClosed = false
+  /// Behind what was taken stands something that is no request.
+  private var isBroken = false
+  private var lastAnswer: EventLoopFuture<Void>?
   private var isReadingPaused = false
 
-  init(routes: WebRoutes, limits: WebServer.Limits) {
-    self.routes = routes
+  init(handler: @escaping WebHandler, limits: WebServer.Limits) {
+    self.handler = handler
     self.limits = limits
   }
 
@@ -50,19 +55,36 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if event is ServerIsStopping {
+    switch event {
+    case is ServerIsStopping:
       isStopping = true
-      if case .idle = state { context.close(promise: nil) }
+      if case .idle = state { closeWhenWritten(context) }
+    case ChannelEvent.inputClosed:
+      isInputClosed = true
+      // Who has asked still gets the answer.
+      if case .answering = state { break }
+      closeWhenWritten(context)
+    default: break
     }
     context.fireUserInboundEventTriggered(event)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    if error is HTTPParserError, case .idle = state {
-      answer(.text(400, "400 Bad Request"), toHEAD: false, version: .http1_1, keepAlive: false, gzip: false, context)
-    } else {
-      context.close(promise: nil)
+    switch error {
+    // A request that ends before it is complete; that the input is closed is told separately.
+    case HTTPParserError.invalidEOFState: break
+    case is HTTPParserError where !isBroken:
+      isBroken = true
+      // What came before it is answered first.
+      if case .answering = state { break }
+      refuseBroken(context)
+    case is HTTPParserError: break
+    default: context.close(promise: nil)
     }
+  }
+
+  private func refuseBroken(_ context: ChannelHandlerContext) {
+    answer(.text(400, "400 Bad Request"), toHEAD: false, version: .http1_1, keepAlive: false, gzip: false, context)
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -98,9 +120,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     let (path, query) = RequestTarget.parse(head.uri)
     let request = WebRequest(
       method: head.method.rawValue, path: path, query: query, headers: head.headers.map { ($0.name, $0.value) })
-    let allowsGzip = AcceptEncoding.allowsGzip(request.header("accept-encoding"))
+    let allowsGzip = AcceptEncoding.allowsGzip(request.list("accept-encoding"))
     // An answer always comes from the loop, never from within `take`: requests in one piece would nest.
-    let handler = routes[path] ?? { _, respond in respond(.notFound) }
     let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     let loop = context.eventLoop
     handler(request) { response in
@@ -113,8 +134,9 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   private func finish(_ response: WebResponse, gzip: Bool, _ context: ChannelHandlerContext) {
     guard case .answering(let head) = state else { return }
+    let isLast = isStopping || isInputClosed && waiting.isEmpty
     answer(
-      response, toHEAD: head.method == .HEAD, version: head.version, keepAlive: head.isKeepAlive && !isStopping,
+      response, toHEAD: head.method == .HEAD, version: head.version, keepAlive: head.isKeepAlive && !isLast,
       gzip: gzip, context)
   }
 
@@ -139,14 +161,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     let head = HTTPResponseHead(version: version, status: .init(statusCode: response.status), headers: headers)
     context.write(wrapOutboundOut(.head(head)), promise: nil)
     if !toHEAD { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
-    let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
+    lastAnswer = context.writeAndFlush(wrapOutboundOut(.end(nil)))
     // A client that does not read its answer is closed too.
     startTimer(limits.idleTime, context)
-    guard keepAlive else {
-      let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-      end.whenComplete { _ in bound.value.close(promise: nil) }
-      return
-    }
+    guard keepAlive else { return closeWhenWritten(context) }
     state = .idle
     takeWaiting(context)
   }
@@ -156,7 +174,15 @@ final class ConnectionHandler: ChannelInboundHandler {
       take(part, context)
       if case .answering = state { return }
     }
+    if isBroken { return refuseBroken(context) }
+    if isInputClosed { return closeWhenWritten(context) }
     pauseReading(false, context)
+  }
+
+  private func closeWhenWritten(_ context: ChannelHandlerContext) {
+    guard let lastAnswer else { return context.close(promise: nil) }
+    let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+    lastAnswer.whenComplete { _ in bound.value.close(promise: nil) }
   }
 
   private func pauseReading(_ pause: Bool, _ context: ChannelHandlerContext) {

@@ -14,6 +14,11 @@ public struct WebRequest: Sendable {
     headers.first { $0.name.lowercased() == name }?.value
   }
 
+  /// All lines of a header that is a list, as one.
+  public func list(_ name: String) -> String {
+    headers.filter { $0.name.lowercased() == name }.map(\.value).joined(separator: ",")
+  }
+
   /// All values of a query parameter, in order.
   public func parameters(_ name: String) -> [String] { query.filter { $0.name == name }.map(\.value) }
 }
@@ -65,5 +70,13 @@ public struct WebRoutes: Sendable {
   public subscript(path: String) -> WebHandler? {
     get { handlers[path] }
     set { handlers[path] = newValue }
+  }
+
+  /// All routes as one handler, which answers 404 for every other path.
+  var handler: WebHandler {
+    { request, respond in
+      guard let handler = handlers[request.path] else { return respond(.notFound) }
+      handler(request, respond)
+    }
   }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -23,65 +22,50 @@ public final class WebServer: Sendable {
   private let connections: ConnectionCount
 
   /// The addresses that the server listens on, with the ports that it got.
-  public var addresses: [String] {
-    channels.map { channel in
-      guard let address = channel.localAddress, let port = address.port else { return "?" }
-      let host = address.ipAddress ?? ""
-      return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    }
-  }
+  public let addresses: [String]
 
-  private init(channels: [any Channel], connections: ConnectionCount) {
-    self.channels = channels
+  private init(channels: [(channel: any Channel, address: String)], connections: ConnectionCount) {
+    self.channels = channels.map(\.channel)
+    addresses = channels.map(\.address)
     self.connections = connections
   }
 
   /// Listens on all addresses, or on none.
   ///
+  /// - Parameter access: what the web configuration file asks for; nil: plain HTTP for everybody.
   /// - Throws: for the first address that cannot be listened on.
   public static func start(
-    _ addresses: [ListenAddress], routes: WebRoutes, group: any EventLoopGroup, limits: Limits = Limits()
+    _ addresses: [ListenAddress], routes: WebRoutes, access: WebAccess? = nil, group: any EventLoopGroup,
+    limits: Limits = Limits()
   ) async throws(WebServerError) -> WebServer {
+    let handler = access?.guarding(routes.handler) ?? routes.handler
     let connections = ConnectionCount(limit: limits.connections)
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 256)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandler(connections.makeHandler())
+          if let access, access.usesTLS { try pipeline.addHandler(TLSStart(access: access)) }
           try pipeline.addHandler(HTTPResponseEncoder())
           try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-          try pipeline.addHandler(ConnectionHandler(routes: routes, limits: limits))
+          try pipeline.addHandler(ConnectionHandler(handler: handler, limits: limits))
         }
       }
-    var channels: [any Channel] = []
+    var channels: [(channel: any Channel, address: String)] = []
     for address in addresses {
       do {
-        channels.append(try await bind(address, bootstrap))
+        let channel = try await address.bind(bootstrap)
+        channels.append((channel, address.text(of: channel)))
       } catch {
-        for channel in channels { try? await channel.close() }
-        throw .listen("\(address)", "bind: \(reason(error))")
+        for bound in channels { try? await bound.channel.close() }
+        throw address.fault(error)
       }
     }
     return WebServer(channels: channels, connections: connections)
-  }
-
-  /// An address without a host is every interface: IPv6 and IPv4 by one socket, IPv4 where there is no IPv6.
-  private static func bind(_ address: ListenAddress, _ bootstrap: ServerBootstrap) async throws -> any Channel {
-    guard address.host.isEmpty else { return try await bootstrap.bind(host: address.host, port: address.port).get() }
-    do {
-      return try await bootstrap.bind(host: "::", port: address.port).get()
-    } catch let error as IOError where [EAFNOSUPPORT, EADDRNOTAVAIL].contains(error.errnoCode) {
-      return try await bootstrap.bind(host: "0.0.0.0", port: address.port).get()
-    }
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    guard let error = error as? IOError, let text = strerror(error.errnoCode) else { return "\(error)" }
-    let reason = String(cString: text)
-    return reason.prefix(1).lowercased() + reason.dropFirst()
   }
 
   /// Takes no more connections, lets running answers end within the time, then closes what is left.

@@ -17,7 +17,14 @@ enum CommonFlags {
   static let listenAddress = Flag(
     "web.listen-address", [":9100"],
     "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
-      + "Examples: `:9100` or `[::1]:9100`.")
+      + "Examples: `:9100` or `[::1]:9100` for http, `vsock://:9100` for vsock")
+  static let systemdSocket = Flag(
+    "web.systemd-socket", false,
+    "Use systemd socket activation listeners instead of port listeners (Linux only).")
+  static let webConfigFile = Flag(
+    "web.config.file", "",
+    "Path to configuration file that can enable TLS or authentication. "
+      + "See: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md")
   static let logLevel = Flag(
     "log.level", LogLevel(level: .info, text: "info"),
     "Only log messages with the given severity or above. One of: [debug, info, warn, error]")
@@ -40,6 +47,7 @@ enum CommonFlags {
     [help.definition] + CollectorRegistry.flags + Host.flags
     + [
       telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, listenAddress.definition,
+      systemdSocket.definition, webConfigFile.definition,
       logLevel.definition, logFormat.definition, exporterConfiguration.definition, version.definition,
     ] + listings.map(\.flag.definition)
 

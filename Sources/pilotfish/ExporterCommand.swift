@@ -29,19 +29,32 @@ struct Exporter {
   let flags: FlagValues
   let logger: Logger
   private let addresses: [ListenAddress]
+  private let access: WebAccess?
   private let runner: CollectorRunner
 
   /// - Throws: when a flag's value cannot be worked with.
   init(_ flags: FlagValues, logger: Logger) throws {
     self.flags = flags
     self.logger = logger
-    addresses = try flags[CommonFlags.listenAddress].map { text throws(WebServerError) in try ListenAddress(text) }
     logger.info("Starting pilotfish", metadata: ["version": "\(Version.summary)"])
     if geteuid() == 0 {
       logger.warning("pilotfish is running as root; it is made to run as an unprivileged user")
     }
+    addresses = try Self.addresses(flags, logger)
+    let webConfigFile = flags[CommonFlags.webConfigFile]
+    access = webConfigFile.isEmpty ? nil : try WebAccess(file: webConfigFile, logger: logger)
     runner = try CollectorRegistry.makeRunner(Host(flags: flags, logger: logger))
     logger.info("Enabled collectors", metadata: ["collectors": "\(runner.names.joined(separator: ","))"])
+  }
+
+  private static func addresses(_ flags: FlagValues, _ logger: Logger) throws -> [ListenAddress] {
+    guard flags[CommonFlags.systemdSocket] else {
+      return try flags[CommonFlags.listenAddress].map { text throws(WebServerError) in try ListenAddress(text) }
+    }
+    logger.info("Listening on systemd activated listeners instead of port listeners.")
+    let sockets = ServiceManager.takeListeningSockets()
+    guard !sockets.isEmpty else { throw NoSockets() }
+    return sockets.map { ListenAddress(descriptor: $0) }
   }
 
   /// `/` and `/metrics`.
@@ -62,11 +75,19 @@ struct Exporter {
   }
 
   func listen(routes: WebRoutes, group: any EventLoopGroup) async throws -> WebServer {
-    let server = try await WebServer.start(addresses, routes: routes, group: group)
-    for address in server.addresses { logger.info("Listening on", metadata: ["address": "\(address)"]) }
-    logger.info("TLS is disabled.")
+    let server = try await WebServer.start(addresses, routes: routes, access: access, group: group)
+    let state = access?.usesTLS == true ? "enabled" : "disabled"
+    for address in server.addresses {
+      logger.info("Listening on", metadata: ["address": "\(address)"])
+      logger.info("TLS is \(state).", metadata: ["http2": "false", "address": "\(address)"])
+    }
     return server
   }
+}
+
+/// `--web.systemd-socket` without a socket unit.
+private struct NoSockets: Error, CustomStringConvertible {
+  let description = "no socket activation file descriptors found"
 }
 
 /// The life of a service: ready, alive, told to stop.

@@ -1,5 +1,6 @@
 import Flags
 import Testing
+import YAML
 
 @testable import Configuration
 

@@ -1,88 +1,11 @@
 import Glibc
 import NIOCore
+import NIOEmbedded
 import NIOPosix
 import Synchronization
 import Testing
 
 @testable import Web
-
-/// A server on loopback for the length of a test.
-private func withServer(
-  _ routes: WebRoutes, limits: WebServer.Limits = .init(), _ body: (WebServer, Int) async throws -> Void
-) async throws {
-  let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-  let server = try await WebServer.start([ListenAddress("127.0.0.1:0")], routes: routes, group: group, limits: limits)
-  let port = Int(server.addresses[0].split(separator: ":").last ?? "") ?? 0
-  do {
-    try await body(server, port)
-  } catch {
-    await server.stop(within: .seconds(1))
-    try await group.shutdownGracefully()
-    throw error
-  }
-  await server.stop(within: .seconds(1))
-  try await group.shutdownGracefully()
-}
-
-/// A blocking client, with a limit to its patience.
-private struct Client: ~Copyable {
-  let descriptor: Int32
-
-  init(_ port: Int) throws {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var patience = timeval(tv_sec: 20, tv_usec: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = in_port_t(port).bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let code = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    try #require(code == 0)
-  }
-
-  deinit { close(descriptor) }
-
-  func send(_ text: String) {
-    _ = Array(text.utf8).withUnsafeBytes {
-      Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-    }
-  }
-
-  /// What comes until `isEnough`, or until the server closes.
-  func read(until isEnough: (String) -> Bool = { _ in false }) -> String {
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65536)
-    while !isEnough(String(decoding: bytes, as: UTF8.self)) {
-      let count = recv(descriptor, &chunk, chunk.count, 0)
-      if count <= 0 { break }
-      bytes += chunk[..<count]
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  /// One request that closes its connection behind the answer.
-  func ask(_ method: String, _ target: String, _ headers: String = "") -> String {
-    send("\(method) \(target) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\(headers)\r\n")
-    return read()
-  }
-}
-
-private func echo() -> WebRoutes {
-  var routes = WebRoutes()
-  routes["/echo"] = { request, respond in
-    respond(
-      WebResponse(
-        contentType: "text/plain", body: ByteBuffer(string: request.parameters("collect[]").joined(separator: ","))))
-  }
-  routes["/big"] = { _, respond in
-    respond(WebResponse(contentType: "text/plain", body: ByteBuffer(repeating: 65, count: 100_000)))
-  }
-  return routes
-}
 
 /// One after the other: the clients block the threads that other tests run on.
 @Suite(.serialized) struct WebServerTests {
@@ -171,10 +94,25 @@ private func echo() -> WebRoutes {
     }
   }
 
-  @Test func badAddressesSayWhy() async throws {
-    #expect { try ListenAddress(":99999") } throws: { "\($0)" == "listen tcp :99999: address 99999: invalid port" }
-    #expect { try ListenAddress("9100") } throws: { "\($0)".contains("missing port in address") }
-    #expect { try ListenAddress("::1:9100") } throws: { "\($0)".contains("too many colons") }
+  @Test(arguments: [
+    (":99999", "tcp: address 99999: invalid port"), (":-1", "tcp: address -1: invalid port"),
+    (":99999999999999999999", "tcp: address 99999999999999999999: invalid port"),
+    (":abc", "tcp: lookup tcp/abc: unknown port"), ("9100", "tcp: address 9100: missing port in address"),
+    ("", "tcp: address : missing port in address"), ("::1:9100", "tcp: address ::1:9100: too many colons in address"),
+    ("[::1:9100", "tcp: address [::1:9100: missing ']' in address"),
+    ("[::1]", "tcp: address [::1]: missing port in address"),
+    ("vsock://9100", "vsock://9100: address 9100: missing port in address"),
+    ("vsock://:x", "vsock://:x: invalid port \"x\""),
+    ("vsock://:4294967296", "vsock://:4294967296: invalid port \"4294967296\""),
+  ])
+  func badAddressesSayWhy(text: String, reason: String) {
+    #expect { try ListenAddress(text) } throws: { "\($0)" == "listen \(reason)" }
+  }
+
+  @Test(arguments: [":0", "127.0.0.1:", "[::1]:9100", "localhost:+80", "vsock://:9100"])
+  func goodAddressesAreTaken(text: String) throws { #expect(try ListenAddress(text).description == text) }
+
+  @Test func anAddressInUseSaysSo() async throws {
     try await withServer(echo()) { _, port in
       let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
       await #expect {
@@ -184,6 +122,82 @@ private func echo() -> WebRoutes {
       }
       try await group.shutdownGracefully()
     }
+  }
+
+  @Test func readsAllLinesOfAcceptEncoding() async throws {
+    try await withServer(echo()) { _, port in
+      let answer = try Client(port).ask("GET", "/big", "Accept-Encoding: br\r\naccept-encoding: gzip\r\n")
+      #expect(answer.contains("Content-Encoding: gzip\r\n"))
+    }
+  }
+
+  @Test func aClientThatSendsNoMoreIsAnswered() async throws {
+    try await withServer(echo()) { _, port in
+      let one = try Client(port)
+      one.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+      one.endSending()
+      #expect(one.read().utf8.count > 100_000)
+      let several = try Client(port)
+      several.send((0..<5).map { "GET /echo?collect[]=\($0) HTTP/1.1\r\nHost: x\r\n\r\n" }.joined() + "GET /ec")
+      several.endSending()
+      #expect(several.read().components(between: "\r\n\r\n") == ["0", "1", "2", "3", "4"])
+      let none = try Client(port)
+      none.endSending()
+      #expect(none.read() == "")
+      let part = try Client(port)
+      part.send("GET /echo HTTP/1.1\r\nHost")
+      part.endSending()
+      #expect(part.read() == "")
+    }
+  }
+
+  @Test func aClientThatSendsNoMoreIsAnsweredLater() async throws {
+    let owed = Mutex<[@Sendable (WebResponse) -> Void]>([])
+    var routes = WebRoutes()
+    routes["/slow"] = { _, respond in owed.withLock { $0.append(respond) } }
+    try await withServer(routes) { _, port in
+      let client = try Client(port)
+      client.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+      client.endSending()
+      while owed.withLock({ $0.isEmpty }) { await Task.yield() }
+      for respond in owed.withLock({ $0 }) { respond(.text(200, "done")) }
+      #expect(client.read().hasSuffix("done\n"))
+    }
+  }
+
+  @Test func noiseBehindARequestDoesNotCostItsAnswer() async throws {
+    let owed = Mutex<[@Sendable (WebResponse) -> Void]>([])
+    var routes = echo()
+    routes["/slow"] = { _, respond in owed.withLock { $0.append(respond) } }
+    try await withServer(routes) { _, port in
+      let client = try Client(port)
+      client.send(
+        "GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /echo?collect[]=b HTTP/1.1\r\nHost: x\r\n\r\n\u{1}\u{2} noise\r\n\r\n"
+      )
+      while owed.withLock({ $0.isEmpty }) { await Task.yield() }
+      for respond in owed.withLock({ $0 }) { respond(.text(200, "done")) }
+      #expect(client.read().components(between: "\r\n\r\n") == ["done\n", "b", "400 Bad Request\n"])
+    }
+  }
+
+  @Test func aConnectionThatComesWhileTheServerEndsIsClosed() async throws {
+    let count = ConnectionCount(limit: 10)
+    await count.close(within: .zero)
+    let channel = EmbeddedChannel(handler: count.makeHandler())
+    channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+    #expect(!channel.isActive)
+    _ = try channel.finish(acceptAlreadyClosed: true)
+  }
+
+  @Test func listensOnASocketThatItIsGiven() async throws {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    try #require(Glibc.listen(descriptor, 8) == 0)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let server = try await WebServer.start([ListenAddress(descriptor: descriptor)], routes: echo(), group: group)
+    let port = Int(server.addresses[0].split(separator: ":").last ?? "") ?? 0
+    #expect(try Client(port).ask("GET", "/echo?collect[]=given").hasSuffix("given"))
+    await server.stop(within: .seconds(1))
+    try await group.shutdownGracefully()
   }
 
   @Test func jsonIsEscaped() {

@@ -3,8 +3,8 @@
 import CYAML
 
 /// Builds the tree of one YAML document, within bounds: a small text that aliases itself into a huge one is refused.
-struct YAMLParser {
-  static let sizeLimit = 16 << 20
+package struct YAMLParser {
+  package static let sizeLimit = 16 << 20
   static let depthLimit = 64
   /// Nodes, those that aliases repeat included.
   static let nodeLimit = 1_000_000
@@ -21,7 +21,7 @@ struct YAMLParser {
   /// The document's root; `null` for an empty text.
   ///
   /// - Throws: for the first fault, with its place.
-  static func parse(_ text: [UInt8]) throws(ConfigurationProblem) -> YAMLNode {
+  package static func parse(_ text: [UInt8]) throws(ConfigurationProblem) -> YAMLNode {
     guard text.count <= sizeLimit else {
       throw ConfigurationProblem(
         .init(line: 1, column: 1), "", "the file is longer than \(sizeLimit >> 20) MiB")

@@ -1,6 +1,6 @@
 /// A YAML text as a tree, each node with its place.
-struct YAMLNode {
-  enum Content {
+package struct YAMLNode {
+  package enum Content {
     /// A plain `null`, `~` or nothing.
     case null
     /// `isPlain`: without quotes, so that it may be a number or a boolean.
@@ -11,16 +11,21 @@ struct YAMLNode {
   }
 
   /// Counted from 1.
-  struct Position: Hashable, Sendable {
-    var line: Int
-    var column: Int
+  package struct Position: Hashable, Sendable {
+    package var line: Int
+    package var column: Int
+
+    package init(line: Int, column: Int) {
+      self.line = line
+      self.column = column
+    }
   }
 
-  var content: Content
-  var position: Position
+  package var content: Content
+  package var position: Position
 
   /// What this is, for a message.
-  var kind: String {
+  package var kind: String {
     switch content {
     case .null: "nothing"
     case .scalar: "a single value"

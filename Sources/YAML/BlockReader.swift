@@ -1,20 +1,22 @@
 /// Collects the faults of one file while it is read: reading goes on behind each.
-final class Problems {
-  private(set) var list: [ConfigurationProblem] = []
+package final class Problems {
+  package private(set) var list: [ConfigurationProblem] = []
 
-  func add(_ position: YAMLNode.Position, _ path: String, _ reason: String) {
+  package init() {}
+
+  package func add(_ position: YAMLNode.Position, _ path: String, _ reason: String) {
     list.append(ConfigurationProblem(position, path, reason))
   }
 }
 
 /// The keys of one kind of block.
-struct BlockKeys {
+package struct BlockKeys: Sendable {
   /// What this version acts on.
-  let served: Set<String>
+  package let served: Set<String>
   /// What Prometheus knows besides: refused by name, never ignored.
-  let known: Set<String>
+  package let known: Set<String>
 
-  init(served: [String], known: [String] = []) {
+  package init(served: [String], known: [String] = []) {
     self.served = Set(served)
     self.known = Set(known)
   }
@@ -23,14 +25,14 @@ struct BlockKeys {
 /// Reads one block: its keys against the table of those that it may have, its values by type.
 ///
 /// A value of the wrong type is a fault and reads as nil, so that the default stands in and reading goes on.
-struct BlockReader {
-  let position: YAMLNode.Position
-  let path: String
-  let problems: Problems
+package struct BlockReader {
+  package let position: YAMLNode.Position
+  package let path: String
+  package let problems: Problems
   private let members: [String: YAMLNode]
 
   /// - Parameter node: a mapping, or nothing for an empty block.
-  init(_ node: YAMLNode, _ path: String, _ keys: BlockKeys, _ problems: Problems) {
+  package init(_ node: YAMLNode, _ path: String, _ keys: BlockKeys, _ problems: Problems) {
     position = node.position
     self.path = path
     self.problems = problems
@@ -59,18 +61,21 @@ struct BlockReader {
     path.isEmpty ? shown(key) : "\(path).\(shown(key))"
   }
 
-  func path(of key: String) -> String { Self.join(path, key) }
+  package func path(of key: String) -> String { Self.join(path, key) }
+
+  /// The path of a member of the mapping at `key`.
+  package func path(of key: String, _ member: String) -> String { Self.join(path(of: key), member) }
 
   /// Notes a fault at a key's value.
-  func refuse(_ key: String, _ reason: String) {
+  package func refuse(_ key: String, _ reason: String) {
     problems.add(members[key]?.position ?? position, path(of: key), reason)
   }
 
   // MARK: Values
 
-  func has(_ key: String) -> Bool { members[key] != nil }
+  package func has(_ key: String) -> Bool { members[key] != nil }
 
-  func string(_ key: String) -> String? {
+  package func string(_ key: String) -> String? {
     guard let node = members[key] else { return nil }
     switch node.content {
     case .scalar(let text, _): return text
@@ -81,7 +86,7 @@ struct BlockReader {
     }
   }
 
-  func bool(_ key: String) -> Bool? {
+  package func bool(_ key: String) -> Bool? {
     parsed(key, "true or false") { text, isPlain in
       // YAML 1.1 spells booleans in many ways.
       switch isPlain ? text.lowercased() : "" {
@@ -92,10 +97,12 @@ struct BlockReader {
     }
   }
 
-  func integer(_ key: String) -> Int? { parsed(key, "a whole number") { text, isPlain in isPlain ? Int(text) : nil } }
+  package func integer(_ key: String) -> Int? {
+    parsed(key, "a whole number") { text, isPlain in isPlain ? Int(text) : nil }
+  }
 
   /// A whole number above 0.
-  func positive(_ key: String) -> Int? {
+  package func positive(_ key: String) -> Int? {
     guard let number = integer(key) else { return nil }
     guard number > 0 else {
       refuse(key, "must be greater than 0")
@@ -104,7 +111,7 @@ struct BlockReader {
     return number
   }
 
-  func duration(_ key: String) -> Duration? {
+  package func duration(_ key: String) -> Duration? {
     parsed(key, "a duration such as 15s or 1m30s") { text, _ in Duration(prometheus: text) }
   }
 
@@ -123,12 +130,12 @@ struct BlockReader {
   // MARK: Collections
 
   /// A block of its own; nil when the key is absent.
-  func block(_ key: String, _ keys: BlockKeys) -> BlockReader? {
+  package func block(_ key: String, _ keys: BlockKeys) -> BlockReader? {
     members[key].map { BlockReader($0, path(of: key), keys, problems) }
   }
 
   /// The elements of a list, each with its path; an empty element is a fault.
-  func elements(_ key: String) -> [(node: YAMLNode, path: String)] {
+  package func elements(_ key: String) -> [(node: YAMLNode, path: String)] {
     guard let node = members[key] else { return [] }
     switch node.content {
     case .null: return []
@@ -148,7 +155,7 @@ struct BlockReader {
   }
 
   /// A list of blocks; an element that is no mapping is a fault.
-  func blocks(_ key: String, _ keys: BlockKeys) -> [BlockReader] {
+  package func blocks(_ key: String, _ keys: BlockKeys) -> [BlockReader] {
     elements(key).compactMap { element in
       let block = BlockReader(element.node, element.path, keys, problems)
       if case .mapping = element.node.content { return block }
@@ -159,7 +166,7 @@ struct BlockReader {
   /// A list of texts, each checked.
   ///
   /// - Parameter fault: what is wrong with a text; nil for nothing.
-  func strings(_ key: String, fault: (String) -> String?) -> [String] {
+  package func strings(_ key: String, fault: (String) -> String?) -> [String] {
     elements(key).compactMap { element in
       if case .scalar(let text, _) = element.node.content {
         if let reason = fault(text) { problems.add(element.node.position, element.path, reason) }
@@ -171,7 +178,7 @@ struct BlockReader {
   }
 
   /// A mapping of any keys, in the order of the file.
-  func pairs(_ key: String) -> [(key: String, position: YAMLNode.Position, value: YAMLNode)] {
+  package func pairs(_ key: String) -> [(key: String, position: YAMLNode.Position, value: YAMLNode)] {
     guard let node = members[key] else { return [] }
     switch node.content {
     case .null: return []
@@ -181,21 +188,14 @@ struct BlockReader {
       return []
     }
   }
-
-  /// A mapping of label names to values.
-  ///
-  /// - Parameter refused: names that may not stand there.
-  func labels(_ key: String, refused: Set<String> = []) -> [ConfiguredLabel] {
+  /// A mapping of any keys to texts, in the order of the file; nothing reads as an empty text.
+  package func texts(_ key: String) -> [(key: String, position: YAMLNode.Position, text: String)] {
     pairs(key).compactMap { pair in
-      let path = Self.join(path(of: key), pair.key)
-      if pair.key.isEmpty || refused.contains(pair.key) {
-        problems.add(pair.position, path, "\"\(pair.key)\" is not a valid label name")
-      }
       switch pair.value.content {
-      case .scalar(let text, _): return ConfiguredLabel(name: pair.key, value: text)
-      case .null: return ConfiguredLabel(name: pair.key, value: "")
+      case .scalar(let text, _): return (pair.key, pair.position, text)
+      case .null: return (pair.key, pair.position, "")
       default:
-        problems.add(pair.value.position, path, "expected a text, found \(pair.value.kind)")
+        problems.add(pair.value.position, path(of: key, pair.key), "expected a text, found \(pair.value.kind)")
         return nil
       }
     }
@@ -203,7 +203,7 @@ struct BlockReader {
 }
 
 /// The word of `words` that is at most two edits away from `word`; nil when there is none.
-func nearest(to word: String, in words: Set<String>) -> String? {
+package func nearest(to word: String, in words: Set<String>) -> String? {
   guard word.utf8.count <= 64 else { return nil }
   return words.map { ($0, distance(Array(word.utf8), Array($0.utf8))) }.filter { $0.1 <= 2 }
     .min { ($0.1, $0.0) < ($1.1, $1.0) }?.0

@@ -9,7 +9,7 @@ public struct ConfigurationProblem: Error, Sendable, CustomStringConvertible {
   /// What was expected, and what the user can do.
   public let reason: String
 
-  init(_ position: YAMLNode.Position, _ path: String, _ reason: String) {
+  package init(_ position: YAMLNode.Position, _ path: String, _ reason: String) {
     line = position.line
     column = position.column
     self.path = path
@@ -25,7 +25,7 @@ public struct ConfigurationError: Error, CustomStringConvertible {
   /// In the order of the file; at least one, at most a hundred.
   public let problems: [ConfigurationProblem]
 
-  init(_ file: String, _ problems: [ConfigurationProblem]) {
+  package init(_ file: String, _ problems: [ConfigurationProblem]) {
     self.file = file
     self.problems = Array(problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }.prefix(100))
   }
@@ -36,7 +36,7 @@ public struct ConfigurationError: Error, CustomStringConvertible {
 
 /// A text of the file as an error may show it: short, on one line, and without what may be the userinfo of a URL, which
 /// is all up to the last `@`.
-func shown(_ text: String) -> String {
+package func shown(_ text: String) -> String {
   var scalars = text.unicodeScalars[...]
   if let at = scalars.lastIndex(of: "@") {
     scalars = scalars[at...]

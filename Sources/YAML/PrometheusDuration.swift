@@ -7,7 +7,7 @@ extension Duration {
   ]
 
   /// `1h30m`, `15s`, `0`: whole numbers with units in falling order, each at most once. Nil for anything else.
-  init?(prometheus text: String) {
+  package init?(prometheus text: String) {
     if text == "0" {
       self = .zero
       return
