@@ -13,6 +13,9 @@ enum CommonFlags {
     "Exclude metrics about the exporter itself (promhttp_*, process_*).")
   static let maxRequests = Flag(
     "web.max-requests", 40, "Maximum number of parallel scrape requests. Use 0 to disable.")
+  /// Go's setting: taken, so that node_exporter's command lines work, and of no effect.
+  static let goProcessors = Flag(
+    "runtime.gomaxprocs", 1, "The target number of CPUs Go will run on (GOMAXPROCS)", environment: "GOMAXPROCS")
   static let listenAddress = Flag(
     "web.listen-address", [":9100"],
     "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
@@ -28,7 +31,8 @@ enum CommonFlags {
   static let all =
     [help.definition] + CollectorRegistry.flags + Host.flags
     + [
-      telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, listenAddress.definition,
+      telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, goProcessors.definition,
+      listenAddress.definition,
       logLevel.definition, logFormat.definition, version.definition,
     ]
 
@@ -37,7 +41,7 @@ enum CommonFlags {
     _ arguments: [String], usage: String, program: String, more: [FlagDefinition] = []
   ) throws(FlagError) -> FlagValues {
     let parser = FlagParser(all + more)
-    let values = try parser.parse(arguments, readFile: lines(of:))
+    let values = try parser.parse(arguments, environment: { getenv($0).map { String(cString: $0) } }, readFile: lines(of:))
     if values[help] {
       print(parser.help(usage: usage), terminator: "")
       exit(0)
