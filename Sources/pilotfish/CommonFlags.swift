@@ -41,7 +41,8 @@ enum CommonFlags {
     _ arguments: [String], usage: String, program: String, more: [FlagDefinition] = []
   ) throws(FlagError) -> FlagValues {
     let parser = FlagParser(all + more)
-    let values = try parser.parse(arguments, environment: { getenv($0).map { String(cString: $0) } }, readFile: lines(of:))
+    let values = try parser.parse(
+      arguments, environment: { getenv($0).map { String(cString: $0) } }, readFile: lines(of:))
     if values[help] {
       print(parser.help(usage: usage), terminator: "")
       exit(0)

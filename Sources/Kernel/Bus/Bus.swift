@@ -11,7 +11,8 @@ public struct BusCall: Sendable {
   let member: String
   let arguments: [String]
 
-  public init(_ destination: String, _ path: String, _ interface: String, _ member: String, _ arguments: [String] = []) {
+  public init(_ destination: String, _ path: String, _ interface: String, _ member: String, _ arguments: [String] = [])
+  {
     self.destination = destination
     self.path = path
     self.interface = interface
