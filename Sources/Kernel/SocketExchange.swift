@@ -54,7 +54,8 @@ public final class SocketExchange {
         next = entry.ai_next
         do {
           let address = UnsafeRawBufferPointer(start: entry.ai_addr, count: Int(entry.ai_addrlen))
-          return try connect(family: entry.ai_family, type, timeToLive: timeToLive, to: Array(address))
+          try connect(family: entry.ai_family, type, timeToLive: timeToLive, to: Array(address))
+          return
         } catch { failure = error }
       }
       throw failure
@@ -68,7 +69,7 @@ public final class SocketExchange {
     var sent = 0
     while sent < bytes.byteCount {
       let count = bytes.withUnsafeBytes {
-        Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, CInt(MSG_NOSIGNAL.rawValue))
+        Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, CInt(MSG_NOSIGNAL))
       }
       if count >= 0 { sent += count } else { try waitIfBlocked("send to", POLLOUT) }
     }
