@@ -52,53 +52,59 @@ final class SystemdCollector: Collector {
 
   private static let states = ["active", "activating", "deactivating", "inactive", "failed"]
 
-  /// A property of a unit that is shown as a number; the value of a counter that is not kept is 2^64 - 1.
+  /// A property that is asked of the units whose names end so.
   private struct Property {
-    let name: String
-    let family: MetricFamily
-    var divisor = 1.0
-  }
-
-  private static let accepted = Property(
-    name: "NAccepted",
-    family: .counter(
-      "node_systemd_socket_accepted_connections_total", "Total number of accepted socket connections", ["name"]))
-  private static let connected = Property(
-    name: "NConnections",
-    family: .gauge("node_systemd_socket_current_connections", "Current number of socket connections", ["name"]))
-  private static let refused = Property(
-    name: "NRefused",
-    // node_exporter has it as a gauge.
-    family: .gauge(
-      "node_systemd_socket_refused_connections_total", "Total number of refused socket connections", ["name"]))
-  private static let lastTrigger = Property(
-    name: "LastTriggerUSec",
-    family: .gauge("node_systemd_timer_last_trigger_seconds", "Seconds since epoch of last trigger.", ["name"]),
-    divisor: 1e6)
-  private static let restarts = Property(
-    name: "NRestarts",
-    family: .counter("node_systemd_service_restart_total", "Service unit count of Restart triggers", ["name"]))
-  private static let tasks = Property(
-    name: "TasksCurrent",
-    family: .gauge("node_systemd_unit_tasks_current", "Current number of tasks per Systemd unit", ["name"]))
-  private static let maxTasks = Property(
-    name: "TasksMax",
-    family: .gauge("node_systemd_unit_tasks_max", "Maximum number of tasks per Systemd unit", ["name"]))
-  private static let activeSince = Property(name: "ActiveEnterTimestamp", family: startTime, divisor: 1e6)
-
-  /// What is asked of units of one kind, over one of their interfaces.
-  private struct Question {
-    /// The end of the names of such units.
     let suffix: String
     let interface: String
-    let properties: [Property]
-    /// Whether the interface has a property Type that goes into the label of that name.
-    var hasType = false
+    let name: String
+    /// What its number is shown as; nil for the type, which is a label.
+    var family: MetricFamily?
+    var divisor = 1.0
     /// Whether only active units are asked.
     var ofActive = false
-
-    var names: [String] { (hasType ? ["Type"] : []) + properties.map(\.name) }
   }
+
+  private static let types = [
+    Property(suffix: ".service", interface: "Service", name: "Type"),
+    Property(suffix: ".mount", interface: "Mount", name: "Type"),
+  ]
+  private static let sockets = [
+    Property(
+      suffix: ".socket", interface: "Socket", name: "NAccepted",
+      family: .counter(
+        "node_systemd_socket_accepted_connections_total", "Total number of accepted socket connections", ["name"])),
+    Property(
+      suffix: ".socket", interface: "Socket", name: "NConnections",
+      family: .gauge("node_systemd_socket_current_connections", "Current number of socket connections", ["name"])),
+    Property(
+      suffix: ".socket", interface: "Socket", name: "NRefused",
+      // A gauge in node_exporter.
+      family: .gauge(
+        "node_systemd_socket_refused_connections_total", "Total number of refused socket connections", ["name"])),
+  ]
+  private static let timers = [
+    Property(
+      suffix: ".timer", interface: "Timer", name: "LastTriggerUSec",
+      family: .gauge("node_systemd_timer_last_trigger_seconds", "Seconds since epoch of last trigger.", ["name"]),
+      divisor: 1e6)
+  ]
+  private static let restarts = [
+    Property(
+      suffix: ".service", interface: "Service", name: "NRestarts",
+      family: .counter("node_systemd_service_restart_total", "Service unit count of Restart triggers", ["name"]))
+  ]
+  private static let tasks = [
+    Property(
+      suffix: ".service", interface: "Service", name: "TasksCurrent",
+      family: .gauge("node_systemd_unit_tasks_current", "Current number of tasks per Systemd unit", ["name"])),
+    Property(
+      suffix: ".service", interface: "Service", name: "TasksMax",
+      family: .gauge("node_systemd_unit_tasks_max", "Maximum number of tasks per Systemd unit", ["name"])),
+  ]
+  private static let startTimes = [
+    Property(
+      suffix: "", interface: "Unit", name: "ActiveEnterTimestamp", family: startTime, divisor: 1e6, ofActive: true)
+  ]
 
   private struct Unit {
     let name: String
@@ -119,10 +125,14 @@ final class SystemdCollector: Collector {
   private let patience: UInt64
   private let include: Pattern
   private let exclude: Pattern
-  private let questions: [Question]
+  private let properties: [Property]
   private let showsStartTime: Bool
   private let onlyActiveState: Bool
   private var units: [Unit] = []
+  /// The types of units by name, which are the same until systemd reads its configuration again.
+  private var knownTypes: [String: String] = [:]
+  /// When systemd last did so; nil when it does not say.
+  private var loadTime: UInt64?
 
   convenience init(_ host: Host) throws(CollectorConfigurationError) {
     let isPrivate = host.flags[Self.isPrivate]
@@ -137,17 +147,9 @@ final class SystemdCollector: Collector {
     exclude = try Self.anchored(host.pattern(Self.exclude, onceCalled: Self.blacklist))
     showsStartTime = flags[Self.showsStartTime]
     onlyActiveState = flags[Self.onlyActiveState]
-    let ofServices =
-      (flags[Self.showsRestarts] ? [Self.restarts] : []) + (flags[Self.showsTasks] ? [Self.tasks, Self.maxTasks] : [])
-    questions =
-      [
-        Question(suffix: ".service", interface: "Service", properties: ofServices, hasType: true),
-        Question(suffix: ".mount", interface: "Mount", properties: [], hasType: true),
-        Question(suffix: ".socket", interface: "Socket", properties: [Self.accepted, Self.connected, Self.refused]),
-        Question(suffix: ".timer", interface: "Timer", properties: [Self.lastTrigger]),
-      ]
-      + (flags[Self.showsStartTime]
-        ? [Question(suffix: "", interface: "Unit", properties: [Self.activeSince], ofActive: true)] : [])
+    properties =
+      Self.types + Self.sockets + Self.timers + (flags[Self.showsRestarts] ? Self.restarts : [])
+      + (flags[Self.showsTasks] ? Self.tasks : []) + (flags[Self.showsStartTime] ? Self.startTimes : [])
   }
 
   private static func anchored(_ pattern: String) throws(CollectorConfigurationError) -> Pattern {
@@ -160,21 +162,26 @@ final class SystemdCollector: Collector {
 
   func collect(into writer: MetricWriter) throws {
     let deadline = MonotonicClock.now + patience
-    let hasStates = try askManager(deadline, writer)
-    try askUnits(deadline, hasTimers: hasStates, writer)
+    let system = try askManager(deadline, writer)
+    try askUnits(deadline, hasTimers: system.version >= Self.stateVersion, writer)
     for unit in units { write(unit, to: writer) }
+    guard system.version >= Self.stateVersion else { return }
+    writer.sample(Self.running, try system.state.get() == "running" ? 1.0 : 0)
   }
 
   // MARK: The manager
 
-  /// Lists the units and writes what is of the system as a whole; says whether systemd is new enough for states.
-  private func askManager(_ deadline: UInt64, _ writer: MetricWriter) throws -> Bool {
+  private typealias System = (version: Double, state: Result<String?, BusError>)
+
+  /// Lists the units and writes what is of the system as a whole.
+  private func askManager(_ deadline: UInt64, _ writer: MetricWriter) throws -> System {
     var version: String?
     var virtualization: String?
     var state: Result<String?, BusError> = .success(nil)
     var counts: [String: Int] = [:]
     units.removeAll(keepingCapacity: true)
-    let names = ["Version", "Virtualization", "SystemState"]
+    var loadTime: UInt64?
+    let names = ["Version", "Virtualization", "SystemState", "UnitsLoadTimestampMonotonic"]
     let calls =
       names.map { BusCall.property($0, of: Self.destination, Self.managerPath, Self.manager) }
       + [BusCall(Self.destination, Self.managerPath, Self.manager, "ListUnits")]
@@ -183,9 +190,12 @@ final class SystemdCollector: Collector {
       case 0: version = try? answer.get().variant().text
       case 1: virtualization = try? answer.get().variant().text
       case 2: state = answer.flatMap { message in Self.text(of: message) }
+      case 3: loadTime = try? answer.get().variant().number
       default: counts = try list(try answer.get())
       }
     }
+    if loadTime == nil || loadTime != self.loadTime { knownTypes.removeAll() }
+    self.loadTime = loadTime
     let number = version.flatMap(Self.number(ofVersion:))
     writer.begin(Self.version)
     writer.label(number == nil ? "" : version ?? "")
@@ -199,9 +209,7 @@ final class SystemdCollector: Collector {
       writer.label(state)
       writer.end(Double(count))
     }
-    guard let number, number >= Self.stateVersion else { return false }
-    writer.sample(Self.running, try state.get() == "running" ? 1.0 : 0)
-    return true
+    return (number ?? 0, state)
   }
 
   private static func text(of message: BusMessage) -> Result<String?, BusError> {
@@ -247,44 +255,35 @@ final class SystemdCollector: Collector {
   /// Asks for what the list lacks. A unit that is gone by now, or answers with something else, loses that only.
   private func askUnits(_ deadline: UInt64, hasTimers: Bool, _ writer: MetricWriter) throws {
     var calls: [BusCall] = []
-    var asked: [(unit: Int, question: Question)] = []
-    for (index, unit) in units.enumerated() {
-      for question in questions where unit.name.hasSuffix(question.suffix) {
-        guard unit.state == "active" || !question.ofActive, hasTimers || question.interface != "Timer" else { continue }
-        let interface = "\(Self.destination).\(question.interface)"
-        let names = question.names
+    var asked: [(unit: Int, property: Property)] = []
+    for index in units.indices {
+      let unit = units[index]
+      for property in properties where unit.name.hasSuffix(property.suffix) {
+        guard unit.state == "active" || !property.ofActive, hasTimers || property.interface != "Timer" else { continue }
+        if property.family == nil, let type = knownTypes[unit.name] {
+          units[index].type = type
+          continue
+        }
         calls.append(
-          names.count == 1
-            ? .property(names[0], of: Self.destination, unit.path, interface)
-            : .allProperties(of: Self.destination, unit.path, interface))
-        asked.append((index, question))
+          .property(property.name, of: Self.destination, unit.path, "\(Self.destination).\(property.interface)"))
+        asked.append((index, property))
       }
     }
     try bus.perform(calls, deadline: deadline) { index, answer in
-      let (unit, question) = asked[index]
-      let values = Self.values(in: answer, question.names)
-      if case .text(let type) = values["Type"] { units[unit].type = type }
-      for property in question.properties {
-        guard let number = values[property.name]?.number else {
-          // Nor are a socket's later numbers shown, but for those that systemd has had since version 239 only.
-          if question.interface == "Socket" { break }
-          continue
-        }
-        // What systemd does not count.
-        if number == .max, property.divisor == 1 { continue }
-        writer.begin(property.family)
-        writer.label(units[unit].name)
-        writer.end(Double(number) / property.divisor)
+      let (unit, property) = asked[index]
+      guard let value = try? answer.get().variant() else { return }
+      guard let family = property.family else {
+        units[unit].type = value.text ?? ""
+        return
       }
+      // 2^64 - 1: not counted, or without a limit.
+      guard let number = value.number, number != .max else { return }
+      writer.begin(family)
+      writer.label(units[unit].name)
+      writer.end(Double(number) / property.divisor)
     }
-  }
-
-  private static func values(in answer: Result<BusMessage, BusError>, _ names: [String]) -> [String: BusValue] {
-    guard let message = try? answer.get() else { return [:] }
-    if names.count == 1 { return (try? message.variant()).map { [names[0]: $0] } ?? [:] }
-    var values: [String: BusValue] = [:]
-    try? message.properties { name, value in if names.contains(name) { values[name] = value } }
-    return values
+    knownTypes = Dictionary(
+      units.filter { !$0.type.isEmpty }.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first })
   }
 
   private func write(_ unit: Unit, to writer: MetricWriter) {
