@@ -122,7 +122,7 @@ final class PerfCollector: Collector {
   }
 
   private var running: [Running] = []
-  /// Why a kind that was not switched off has no counter on any CPU.
+  /// Why a kind that was not switched off has no counter on any CPU, although the machine may have such counters.
   private var failures: [String] = []
 
   init(_ host: Host) throws(CollectorConfigurationError) {
@@ -139,6 +139,7 @@ final class PerfCollector: Collector {
     if !tracepoints.isEmpty { start(tracepoints, "tracepoint", isGroup: true, cpus) }
   }
 
+  /// What the processor has no counters for is left out, as most are in a virtual machine.
   private func start(_ profilers: [Profiler], _ kind: String, isGroup: Bool, _ cpus: [Int]) {
     let families = profilers.map(\.family)
     var failure: KernelError?
@@ -148,17 +149,16 @@ final class PerfCollector: Collector {
       if counters.count > 0 { running.append(Running(cpu: cpu, families: families, counters: counters)) }
       failure = failure ?? counters.failure
     }
-    if running.count == before, let failure {
-      failures.append("no \(kind) profilers: \(failure)\(Self.hint(failure, kind))")
+    if running.count == before, let failure, !failure.isAbsence {
+      failures.append("no \(kind) profilers: \(failure)\(Self.hint(failure))")
     }
   }
 
   /// What can be done about it.
-  private static func hint(_ failure: KernelError, _ kind: String) -> String {
+  private static func hint(_ failure: KernelError) -> String {
     switch failure.code {
-    case EACCES, EPERM: "; it needs CAP_PERFMON, or kernel.perf_event_paranoid at 0 or lower"
-    case EMFILE: "; it needs a higher limit of open files"
-    case ENOENT where kind != "tracepoint": "; this processor has none, see --collector.perf.disable-\(kind)-profilers"
+    case EACCES, EPERM: ", which takes CAP_PERFMON or kernel.perf_event_paranoid at 0 or lower"
+    case EMFILE: ", which takes a higher limit of open files"
     default: ""
     }
   }
@@ -174,6 +174,7 @@ final class PerfCollector: Collector {
         }
       } catch { failures.append(error.description) }
     }
+    if running.isEmpty, failures.isEmpty { throw NoData("this machine has none of the counters") }
     guard failures.isEmpty else { throw PerfFailure(description: failures.joined(separator: "; ")) }
   }
 

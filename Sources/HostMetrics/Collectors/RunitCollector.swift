@@ -43,7 +43,8 @@ final class RunitCollector: Collector {
       guard (try? KernelFile("\(folder)/\(service)/supervise/status", limit: 4096).read(into: &buffer)) != nil,
         buffer.count >= Self.length
       else { continue }
-      let isDown = access("\(folder)/\(service)/down", F_OK) == 0
+      // runit's own file is one folder up; node_exporter looks for it here.
+      let isDown = access("\(folder)/\(service)/supervise/down", F_OK) == 0
       buffer.withBytes { status in write(service, status, isNormallyUp: !isDown, to: writer) }
     }
   }
