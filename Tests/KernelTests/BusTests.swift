@@ -83,7 +83,7 @@ private final class RawListener {
     } throws: {
       "\($0)".hasPrefix("org.freedesktop.DBus.Error.ServiceUnknown: ")
     }
-    _ = stub
+    withExtendedLifetime(stub) {}
   }
 
   @Test(
@@ -118,7 +118,7 @@ private final class RawListener {
     if case .variant = sent {} else { #expect(throws: BusError.self) { try answers[2].get().variant() } }
     #expect(throws: BusError.self) { try answers[3].get().structs(of: "so") {} }
     #expect(throws: BusError.self) { try answers[4].get().structs(of: "(") {} }
-    _ = stub
+    withExtendedLifetime(stub) {}
   }
 
   @Test func structsAreReadToTheirEnd() throws {
@@ -141,7 +141,7 @@ private final class RawListener {
     let (short, long) = (try answers[2].get(), try answers[3].get())
     #expect(throws: BusError.self) { try short.structs(of: "so") { () throws(BusError) in try short.skip("s") } }
     #expect(throws: BusError.self) { try long.structs(of: "so") { () throws(BusError) in try long.skip("soo") } }
-    _ = stub
+    withExtendedLifetime(stub) {}
   }
 
   @Test func whatHangsEndsAtTheDeadline() throws {
@@ -155,7 +155,7 @@ private final class RawListener {
     }
     // The next calls do not suffer.
     #expect(try ask(bus, [call("Work")])[0].get().text() == "here")
-    _ = stub
+    withExtendedLifetime(stub) {}
   }
 
   @Test func aLostConnectionIsMadeAnew() throws {
@@ -173,7 +173,7 @@ private final class RawListener {
     try daemon.start()
     stub = try StubService("org.example.Stub", at: daemon.address) { _ in .values([.string("three")]) }
     #expect(try ask(bus, [call("Work")])[0].get().text() == "three")
-    _ = stub
+    withExtendedLifetime(stub) {}
   }
 
   @Test func withoutABusThereIsAnError() {

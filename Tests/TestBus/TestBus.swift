@@ -20,7 +20,7 @@ public final class TestBus {
         <listen>unix:path=\(folder)/bus</listen>
         <auth>EXTERNAL</auth>
         <policy context="default">
-          <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow send_type="method_call"/>
+          <allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
         </policy>
       </busconfig>
       """
@@ -39,13 +39,15 @@ public final class TestBus {
   /// Starts the daemon, and returns once it listens.
   public func start() throws {
     var ends: [CInt] = [-1, -1]
-    guard pipe2(&ends, O_CLOEXEC) == 0 else { throw KernelError("pipe", "dbus-daemon") }
+    guard pipe(&ends) == 0 else { throw KernelError("pipe", "dbus-daemon") }
     defer { close(ends[0]) }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-    let words = ["dbus-daemon", "--nofork", "--config-file=\(folder)/bus.conf", "--print-address"].map { strdup($0) }
+    let line = ["dbus-daemon", "--nofork", "--config-file=\(folder)/bus.conf", "--print-address"]
+    let words: [UnsafeMutablePointer<CChar>?] = line.map { strdup($0) }
     defer { for word in words { free(word) } }
     let status = posix_spawnp(&process, "dbus-daemon", &actions, nil, words + [nil], environ)
     close(ends[1])
