@@ -164,7 +164,9 @@ private func collector(_ url: String, patience: UInt64 = 20_000_000_000) throws 
   @Test func survivesAnyXML() {
     var random = SeededGenerator(7)
     let bytes = Array(example.utf8)
-    for _ in 0..<2000 { _ = try? XMLRPCReader(body: mutated(bytes, with: &random)).structs() }
-    for length in 0..<bytes.count { _ = try? XMLRPCReader(body: Array(bytes.prefix(length))).structs() }
+    for _ in 0..<500 { _ = try? XMLRPCReader(body: mutated(bytes, with: &random)).structs() }
+    for length in stride(from: 0, to: bytes.count, by: 5) {
+      _ = try? XMLRPCReader(body: Array(bytes.prefix(length))).structs()
+    }
   }
 }
