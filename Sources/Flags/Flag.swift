@@ -19,12 +19,17 @@ public struct Flag<Value: FlagValue>: Sendable {
   public let definition: FlagDefinition
   public let defaultValue: Value
 
-  /// - Parameter isHidden: not shown by `--help`.
-  public init(_ name: String, _ defaultValue: Value, _ help: String = "", isHidden: Bool = false) {
+  /// - Parameters:
+  ///   - isHidden: not shown by `--help`.
+  ///   - environment: the variable that gives the value when the command line does not.
+  public init(
+    _ name: String, _ defaultValue: Value, _ help: String = "", isHidden: Bool = false, environment: String? = nil
+  ) {
     self.defaultValue = defaultValue
     definition = FlagDefinition(
-      name: name, help: help, isHidden: isHidden, isSwitch: Value.self == Bool.self,
-      isRepeatable: Value.self == [String].self, defaultText: defaultValue.help,
+      name: name, help: environment.map { "\(help) ($\($0))" } ?? help, isHidden: isHidden,
+      isSwitch: Value.self == Bool.self, isRepeatable: Value.self == [String].self, environment: environment,
+      defaultText: defaultValue.help,
       check: { text throws(FlagSyntaxError) in _ = try Value.parse(text) })
   }
 }
@@ -37,6 +42,8 @@ public struct FlagDefinition: Sendable {
   /// `--name` and `--no-name`, without a value.
   public let isSwitch: Bool
   public let isRepeatable: Bool
+  /// The variable that gives the value when the command line does not.
+  public let environment: String?
   public let defaultText: String?
   let check: @Sendable (String) throws(FlagSyntaxError) -> Void
 }
@@ -133,7 +140,8 @@ extension Duration: FlagValue {
   }
 
   public var help: String? {
-    let (seconds, attoseconds) = components
-    return attoseconds == 0 ? "\(seconds)s" : "\(Double(seconds) + Double(attoseconds) / 1e18)s"
+    let seconds = Double(components.seconds) + Double(components.attoseconds) / 1e18
+    let (number, unit) = seconds < 1 ? (seconds * 1000, "ms") : (seconds, "s")
+    return number == number.rounded() ? "\(Int64(number))\(unit)" : "\(number)\(unit)"
   }
 }

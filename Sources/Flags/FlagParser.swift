@@ -13,9 +13,11 @@ public struct FlagParser: Sendable {
 
   /// - Parameters:
   ///   - arguments: without the program's name.
+  ///   - environment: gives the value of an environment variable; an empty one is as none.
   ///   - readFile: gives the lines of the file of an `@FILE` argument.
   public func parse(
-    _ arguments: [String], readFile: (String) throws(FlagError) -> [String]
+    _ arguments: [String], environment: (String) -> String? = { _ in nil },
+    readFile: (String) throws(FlagError) -> [String]
   ) throws(FlagError) -> FlagValues {
     var values = FlagValues()
     var rest = Array(try expand(arguments, readFile).reversed())
@@ -32,6 +34,10 @@ public struct FlagParser: Sendable {
       default:
         throw .unexpected(argument)
       }
+    }
+    for definition in definitions where values.given[definition.name] == nil {
+      guard let variable = definition.environment, let text = environment(variable), !text.isEmpty else { continue }
+      try give(definition.name, text, to: &values)
     }
     return values
   }

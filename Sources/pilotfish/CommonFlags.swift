@@ -14,6 +14,9 @@ enum CommonFlags {
     "Exclude metrics about the exporter itself (promhttp_*, process_*).")
   static let maxRequests = Flag(
     "web.max-requests", 40, "Maximum number of parallel scrape requests. Use 0 to disable.")
+  /// Go's setting: taken, so that node_exporter's command lines work, and of no effect.
+  static let goProcessors = Flag(
+    "runtime.gomaxprocs", 1, "The target number of CPUs Go will run on (GOMAXPROCS)", environment: "GOMAXPROCS")
   static let listenAddress = Flag(
     "web.listen-address", [":9100"],
     "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
@@ -46,7 +49,8 @@ enum CommonFlags {
   static let all =
     [help.definition] + CollectorRegistry.flags + Host.flags
     + [
-      telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, listenAddress.definition,
+      telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, goProcessors.definition,
+      listenAddress.definition,
       systemdSocket.definition, webConfigFile.definition,
       logLevel.definition, logFormat.definition, exporterConfiguration.definition, version.definition,
     ] + listings.map(\.flag.definition)
@@ -58,7 +62,9 @@ enum CommonFlags {
     let parser = FlagParser(all + more)
     // What a shell hands over behind this flag is half a line.
     let isCompletion = arguments.first == "--completion-bash"
-    let values = try parser.parse(isCompletion ? [arguments[0]] : arguments, readFile: lines(of:))
+    let values = try parser.parse(
+      isCompletion ? [arguments[0]] : arguments, environment: { getenv($0).map { String(cString: $0) } },
+      readFile: lines(of:))
     for listing in listings where values[listing.flag] { printAndExit(listing.text(parser, usage)) }
     if values[help] { printAndExit(parser.help(usage: usage)) }
     if values[version] { printAndExit(Version.text(program: program)) }

@@ -34,6 +34,24 @@ private func parse(_ arguments: [String], files: [String: [String]] = [:]) throw
   #expect(try parse(["@f"], files: ["f": ["--path.procfs=/x", "@g"], "g": ["--web.max-requests=1"]])[maximum] == 1)
 }
 
+@Test func aVariableGivesWhatTheLineDoesNot() throws {
+  let url = Flag("url", "http://localhost", "Endpoint.", environment: "URL")
+  let parser = FlagParser([url.definition])
+  func value(_ arguments: [String], _ variable: String?) throws -> String {
+    try parser.parse(arguments, environment: { $0 == "URL" ? variable : nil }, readFile: { _ in [] })[url]
+  }
+  #expect(try value([], nil) == "http://localhost")
+  #expect(try value([], "") == "http://localhost")
+  #expect(try value([], "unix:///s") == "unix:///s")
+  #expect(try value(["--url=x"], "unix:///s") == "x")
+  #expect(parser.help(usage: "").contains("Endpoint. ($URL)"))
+}
+
+@Test(arguments: [(Duration.milliseconds(1), "1ms"), (.seconds(5), "5s"), (.microseconds(3_466_080), "3.46608s")])
+func durationsAreShownAsGoShowsThem(duration: Duration, text: String) {
+  #expect(duration.help == text)
+}
+
 @Test(
   arguments: [
     (["--nope"], "unknown long flag '--nope', try --help"),

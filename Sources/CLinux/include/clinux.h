@@ -7,9 +7,22 @@
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/statfs.h>
+#include <sys/timex.h>
 
 /// Names the calling thread, as ps and top show it; at most 15 bytes (pthread_setname_np(3)).
 void clinux_name_thread(const char *name);
+
+/// Opens a counter of all that runs on a CPU (perf_event_open(2)), stopped. Its values are read with the times for which
+/// it was enabled and was running; those of a group together, from its leader.
+///
+/// `leader` is the descriptor of the group's first counter; -1 makes the counter the first of a group if `is_group`, else
+/// one that stands alone. Gives a descriptor, or -1 and errno.
+int clinux_open_counter(uint32_t type, uint64_t config, int cpu, int leader, bool is_group);
+
+/// Starts a counter, and those of its group; -1 and errno when it cannot.
+int clinux_start_counter(int descriptor);
 
 #endif
