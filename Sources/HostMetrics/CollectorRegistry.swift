@@ -6,11 +6,16 @@ public enum CollectorRegistry {
   /// One line a collector, by name; the textfile collector last, since of two equal series the earlier stays and the
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
+    BcacheCollector.self,
+    BcachefsCollector.self,
+    BtrfsCollector.self,
     CpuCollector.self,
     DiskstatsCollector.self,
+    DMMultipathCollector.self,
     EntropyCollector.self,
     FilesystemCollector.self,
     LoadavgCollector.self,
+    MdadmCollector.self,
     MeminfoCollector.self,
     NetdevCollector.self,
     OsCollector.self,
@@ -20,6 +25,8 @@ public enum CollectorRegistry {
     TimeCollector.self,
     UnameCollector.self,
     VmstatCollector.self,
+    XFSCollector.self,
+    ZFSCollector.self,
     TextfileCollector.self,
   ]
 

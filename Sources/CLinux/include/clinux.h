@@ -7,9 +7,27 @@
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <stdint.h>
 #include <sys/statfs.h>
 
 /// Names the calling thread, as ps and top show it; at most 15 bytes (pthread_setname_np(3)).
 void clinux_name_thread(const char *name);
+
+/// A device of a btrfs file system, out of struct btrfs_ioctl_dev_info_args and struct btrfs_ioctl_get_dev_stats.
+struct clinux_btrfs_device {
+  uint8_t uuid[16];
+  /// Bytes.
+  uint64_t total, used;
+  /// enum btrfs_dev_stat_values: write, read, flush, corruption, generation.
+  uint64_t errors[5];
+  /// Ends with a 0.
+  char path[1025];
+};
+
+/// BTRFS_IOC_FS_INFO on any directory of the file system; -1 with errno when that fails.
+int clinux_btrfs_read_info(int descriptor, uint8_t fsid[16], uint64_t *device_count, uint64_t *greatest_id);
+
+/// BTRFS_IOC_DEV_INFO and BTRFS_IOC_GET_DEV_STATS; -1 with errno when one fails: ENODEV when there is no such device.
+int clinux_btrfs_read_device(int descriptor, uint64_t id, struct clinux_btrfs_device *device);
 
 #endif
