@@ -47,6 +47,17 @@ extension DeviceFolders where Device == DeviceFolder {
   }
 }
 
+extension NoData {
+  /// Runs `body`; what it does not find is no data, and no fault.
+  static func ifAbsent<R>(_ body: () throws -> R) throws -> R {
+    do {
+      return try body()
+    } catch let error as KernelError where error.isAbsence {
+      throw NoData("\(error)")
+    }
+  }
+}
+
 extension Sequence {
   /// Runs `body` for each element. One that cannot be read loses itself only: the rest has its turn, then the first
   /// error is thrown.

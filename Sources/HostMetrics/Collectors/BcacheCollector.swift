@@ -214,7 +214,7 @@ extension NumberFormat {
 
   /// What is left of a number in 64 bits; nil when it does not fit.
   private static func whole(_ number: Double) -> Double? {
-    UInt64(exactly: number.rounded(.towardZero)).map(Double.init)
+    UInt64(exactly: number.rounded(.towardZero)).map { Double($0) }
   }
 }
 

@@ -44,13 +44,7 @@ final class BcachefsCollector: Collector {
   init(_ host: Host) { folder = host.sys("fs/bcachefs") }
 
   func collect(into writer: MetricWriter) throws {
-    let uuids: [String]
-    do {
-      uuids = try Directory.directories(folder)
-    } catch {
-      guard error.isAbsence else { throw error }
-      uuids = []
-    }
+    let uuids = try NoData.ifAbsent { try Directory.directories(folder) }
     guard !uuids.isEmpty else { throw NoData("\(folder) holds no file system") }
     for uuid in uuids {
       let path = "\(folder)/\(uuid)"

@@ -6,7 +6,6 @@ import Kernel
 
 final class DMMultipathCollector: Collector {
   static let name = "dmmultipath"
-  static let isEnabledByDefault = false
 
   private static let info = MetricFamily.gauge(
     "node_dmmultipath_device_info", "Non-numeric information about a DM-multipath device.",
@@ -30,32 +29,28 @@ final class DMMultipathCollector: Collector {
   }
 
   private let blockFolder: String
-  private var devices: DeviceFolders<DeviceFolder>
   private let reader = AttributeReader()
 
-  init(_ host: Host) {
-    blockFolder = host.sys("block")
-    devices = DeviceFolders(blockFolder) { $0.hasPrefix("dm-") }
-  }
+  init(_ host: Host) { blockFolder = host.sys("block") }
 
   func collect(into writer: MetricWriter) throws {
-    for device in try devices.present() {
-      guard let uuid = reader.text(device.path, "dm/uuid"), uuid.hasPrefix("mpath-"),
-        let name = reader.text(device.path, "dm/name"),
-        let suspended = reader.unsigned(device.path, "dm/suspended"),
-        let sectors = reader.unsigned(device.path, "size")
+    for device in try NoData.ifAbsent({ try Directory.names(blockFolder) }) where device.hasPrefix("dm-") {
+      let path = "\(blockFolder)/\(device)"
+      guard let uuid = reader.text(path, "dm/uuid"), uuid.hasPrefix("mpath-"),
+        let name = reader.text(path, "dm/name"), let suspended = reader.unsigned(path, "dm/suspended"),
+        let sectors = reader.unsigned(path, "size")
       else { continue }
-      writer.write(Self.info, [name, device.name, uuid], 1)
-      let labels = [name, device.name]
+      writer.write(Self.info, [name, device, uuid], 1)
+      let labels = [name, device]
       writer.write(Self.active, labels, suspended == 1 ? 0 : 1)
       writer.write(Self.size, labels, Double(sectors &* 512))
-      writePaths(of: device, name, labels, into: writer)
+      writePaths(in: "\(path)/slaves", name, labels, into: writer)
     }
   }
 
-  private func writePaths(of device: DeviceFolder, _ name: String, _ labels: [String], into writer: MetricWriter) {
+  private func writePaths(in folder: String, _ name: String, _ labels: [String], into writer: MetricWriter) {
     // A device that has just gone has no paths.
-    let paths = (try? Directory.names("\(device.path)/slaves")) ?? []
+    let paths = (try? Directory.names(folder)) ?? []
     var active = 0.0
     var failed = 0.0
     for path in paths {

@@ -99,12 +99,11 @@ final class XFSCollector: Collector {
           "Number of times the OS explicitly changed the attributes of an XFS inode."
         ),
       ]),
-    // Write comes first: xs_write_calls, xs_read_calls. node_exporter takes them in the other order.
     Line(
       "rw", 2...2,
       [
-        ("read_calls", "Number of read(2) system calls made to files in a filesystem."),
         ("write_calls", "Number of write(2) system calls made to files in a filesystem."),
+        ("read_calls", "Number of read(2) system calls made to files in a filesystem."),
       ]),
     // Old kernels lack the eighth, vn_free.
     Line(

@@ -47,13 +47,7 @@ final class ZFSCollector: Collector {
   }
 
   func collect(into writer: MetricWriter) throws {
-    let pools: [String]
-    do {
-      pools = try Directory.directories(folder)
-    } catch {
-      guard error.isAbsence else { throw error }
-      throw NoData("\(folder) is not there")
-    }
+    let pools = try NoData.ifAbsent { try Directory.directories(folder) }
     var failure: (any Error)?
     do {
       try tables.forEachIndependently { table in
