@@ -15,6 +15,10 @@ public struct BtrfsDevice: Sendable, Equatable {
   public var used: UInt64
   /// Since they were last set to 0: write, read, flush, corruption, generation.
   public var errors: [UInt64]
+
+  public init(path: String, uuid: String, size: UInt64, used: UInt64, errors: [UInt64]) {
+    (self.path, self.uuid, self.size, self.used, self.errors) = (path, uuid, size, used, errors)
+  }
 }
 
 /// A mounted btrfs file system.
@@ -23,6 +27,8 @@ public struct BtrfsDevices: Sendable, Equatable {
   public var fsid: String
   /// By their numbers.
   public var devices: [BtrfsDevice]
+
+  public init(fsid: String, devices: [BtrfsDevice]) { (self.fsid, self.devices) = (fsid, devices) }
 
   /// Numbers that are asked for, at most: they are never given twice, so a file system may have great ones.
   private static let idLimit: UInt64 = 1 << 16

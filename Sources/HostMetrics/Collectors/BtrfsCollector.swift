@@ -66,14 +66,14 @@ final class BtrfsCollector: Collector {
   private let reader = AttributeReader()
   private var buffer = ByteWriter()
 
-  convenience init(_ host: Host) { self.init(host, probe: BtrfsDevices.read) }
+  convenience init(_ host: Host) { self.init(host, patience: Self.patience, probe: BtrfsDevices.read) }
 
   /// - Parameter probe: stands in for the ioctls in tests.
-  init(_ host: Host, probe: @escaping MountWorkers<BtrfsDevices>.Probe) {
+  init(_ host: Host, patience: Duration, probe: @escaping MountWorkers<BtrfsDevices>.Probe) {
     self.host = host
     folders = DeviceFolders(host.sys("fs/btrfs")) { $0.contains("-") }
     mountFiles = [KernelFile(host.proc("1/mountinfo")), KernelFile(host.proc("self/mountinfo"))]
-    mounts = MountWorkers(timeout: Self.patience, threads: 4, probe: probe)
+    mounts = MountWorkers(timeout: patience, threads: 4, probe: probe)
   }
 
   func collect(into writer: MetricWriter) throws {

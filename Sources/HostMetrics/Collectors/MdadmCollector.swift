@@ -108,7 +108,9 @@ struct MdArray: Equatable {
   var blocks: Int64
   /// How many of them the sync that is under way has done; all when there is none.
   var syncedBlocks: Int64
+}
 
+extension MdArray {
   /// Hands the name of each array and what is said of it, nil when that does not read as it should, to `body`.
   static func forEach(in mdstat: RawSpan, _ body: (_ name: RawSpan, MdArray?) -> Void) {
     var lines = ByteScanner(mdstat)
