@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// Ask mounts for their sizes by statfs(2).
+/// Asks mounts for their sizes by statfs(2).
 public typealias StatfsWorkers = MountWorkers<FilesystemStatistics>
 
 /// Threads that make a call for each of many mounts, so that a mount whose server is gone (NFS, FUSE) blocks one of

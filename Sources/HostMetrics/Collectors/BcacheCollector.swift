@@ -135,9 +135,11 @@ final class BcacheCollector: Collector {
   }
 
   func collect(into writer: MetricWriter) throws {
-    try sets.present().forEachIndependently { set in
+    for set in try sets.present() {
+      // Gone by now, if it cannot be listed.
+      guard let devices = try? Directory.names(set.path) else { continue }
       reader.write(Self.set, of: set.path, labels: [set.name], into: writer)
-      for device in try Directory.names(set.path) {
+      for device in devices {
         let folder = "\(set.path)/\(device)"
         let labels = [device, set.name]
         if device.isNumbered("bdev") {
