@@ -24,7 +24,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import hostile
+sys.dont_write_bytecode = True
+import hostile  # noqa: E402
 
 PILOTFISH = os.path.abspath(sys.argv[1])
 

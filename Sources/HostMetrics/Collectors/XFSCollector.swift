@@ -124,7 +124,8 @@ final class XFSCollector: Collector {
   /// The counters of each of `lines`; 0 where the file has none.
   private var counters = lines.map { [UInt64](repeating: 0, count: $0.families.count) }
 
-  init(_ host: Host) { devices = DeviceFolders(host.sys("fs/xfs")) }
+  // Beside the devices stands "stats": those of all.
+  init(_ host: Host) { devices = DeviceFolders(host.sys("fs/xfs")) { $0 != "stats" } }
 
   func collect(into writer: MetricWriter) throws {
     try devices.present().forEachIndependently { device in

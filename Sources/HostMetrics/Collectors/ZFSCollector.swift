@@ -19,6 +19,12 @@ final class ZFSCollector: Collector {
     }
   }
 
+  /// What fails on its own.
+  private enum Part {
+    case table(Table)
+    case pool(String)
+  }
+
   private static let tables = [
     ("abdstats", "abd"), ("arcstats", "arc"), ("dbufstats", "dbuf"), ("dmu_tx", "dmu_tx"), ("dnodestats", "dnode"),
     ("fm", "fm"), ("vdev_cache_stats", "vdev_cache"), ("vdev_mirror_stats", "vdev_mirror"), ("xuio_stats", "xuio"),
@@ -48,27 +54,23 @@ final class ZFSCollector: Collector {
 
   func collect(into writer: MetricWriter) throws {
     let pools = try NoData.ifAbsent { try Directory.directories(folder) }
-    var failure: (any Error)?
-    do {
-      try tables.forEachIndependently { table in
-        // Older and newer modules lack some.
-        guard try table.file.readIfPresent(into: &buffer) else { return }
-        try buffer.withBytes { text in
-          try Self.eachCounter(table.file.path, text, &table.families) { family, value in writer.sample(family, value) }
-        }
+    try (tables.map(Part.table) + pools.map(Part.pool)).forEachIndependently { part in
+      switch part {
+      case .table(let table): try write(table, into: writer)
+      case .pool(let pool): try write(pool, into: writer)
       }
-    } catch {
-      failure = error
     }
-    do {
-      try pools.forEachIndependently { pool in try write(pool, into: writer) }
-    } catch {
-      failure = failure ?? error
-    }
-    if let failure { throw failure }
   }
 
   // MARK: Tables
+
+  private func write(_ table: Table, into writer: MetricWriter) throws {
+    // Older and newer modules lack some.
+    guard try table.file.readIfPresent(into: &buffer) else { return }
+    try buffer.withBytes { text in
+      try Self.eachCounter(table.file.path, text, &table.families) { family, value in writer.sample(family, value) }
+    }
+  }
 
   /// Hands the family and the value of each counter of a table to `body`: a line of numbers, a line of titles, then
   /// lines such as "hits   4   8772612" with the type (3 for int64, 4 for uint64) in the middle.
