@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "clinux.h"
 
+#include <linux/btrfs.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,4 +26,30 @@ int clinux_open_counter(uint32_t type, uint64_t config, int cpu, int leader, boo
 
 int clinux_start_counter(int descriptor) {
   return ioctl(descriptor, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP);
+}
+
+int clinux_btrfs_read_info(int descriptor, uint8_t fsid[16], uint64_t *device_count, uint64_t *greatest_id) {
+  struct btrfs_ioctl_fs_info_args info = {0};
+  if (ioctl(descriptor, BTRFS_IOC_FS_INFO, &info) != 0) return -1;
+  memcpy(fsid, info.fsid, sizeof info.fsid);
+  *device_count = info.num_devices;
+  *greatest_id = info.max_id;
+  return 0;
+}
+
+int clinux_btrfs_read_device(int descriptor, uint64_t id, struct clinux_btrfs_device *device) {
+  struct btrfs_ioctl_dev_info_args info = {.devid = id};
+  struct btrfs_ioctl_get_dev_stats stats = {.devid = id, .nr_items = BTRFS_DEV_STAT_VALUES_MAX};
+  _Static_assert(sizeof info.path < sizeof device->path, "room for the path and a 0");
+  _Static_assert(sizeof info.uuid == sizeof device->uuid, "a UUID");
+  _Static_assert(sizeof stats.values == sizeof device->errors, "five kinds of error");
+  if (ioctl(descriptor, BTRFS_IOC_DEV_INFO, &info) != 0) return -1;
+  if (ioctl(descriptor, BTRFS_IOC_GET_DEV_STATS, &stats) != 0) return -1;
+  memset(device, 0, sizeof *device);
+  memcpy(device->uuid, info.uuid, sizeof info.uuid);
+  device->total = info.total_bytes;
+  device->used = info.bytes_used;
+  memcpy(device->errors, stats.values, sizeof stats.values);
+  memcpy(device->path, info.path, sizeof info.path);
+  return 0;
 }

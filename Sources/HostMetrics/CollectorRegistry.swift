@@ -6,8 +6,12 @@ public enum CollectorRegistry {
   /// One line a collector, by name; the textfile collector last, since of two equal series the earlier stays and the
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
+    BcacheCollector.self,
+    BcachefsCollector.self,
+    BtrfsCollector.self,
     ConntrackCollector.self,
     CpuCollector.self,
+    DMMultipathCollector.self,
     DiskstatsCollector.self,
     EntropyCollector.self,
     FilesystemCollector.self,
@@ -15,6 +19,7 @@ public enum CollectorRegistry {
     LnstatCollector.self,
     LoadavgCollector.self,
     LogindCollector.self,
+    MdadmCollector.self,
     MeminfoCollector.self,
     NetdevCollector.self,
     NetstatCollector.self,
@@ -37,7 +42,9 @@ public enum CollectorRegistry {
     UdpQueuesCollector.self,
     UnameCollector.self,
     VmstatCollector.self,
+    XFSCollector.self,
     XfrmCollector.self,
+    ZFSCollector.self,
     TextfileCollector.self,
   ]
 

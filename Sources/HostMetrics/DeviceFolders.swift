@@ -46,3 +46,30 @@ extension DeviceFolders where Device == DeviceFolder {
     self.init(path) { name, path in isShown(name) ? DeviceFolder(name: name, path: path) : nil }
   }
 }
+
+extension NoData {
+  /// Runs `body`; what it does not find is no data, and no fault.
+  static func ifAbsent<R>(_ body: () throws -> R) throws -> R {
+    do {
+      return try body()
+    } catch let error as KernelError where error.isAbsence {
+      throw NoData("\(error)")
+    }
+  }
+}
+
+extension Sequence {
+  /// Runs `body` for each element. One that cannot be read loses itself only: the rest has its turn, then the first
+  /// error is thrown.
+  func forEachIndependently(_ body: (Element) throws -> Void) throws {
+    var failure: (any Error)?
+    for element in self {
+      do {
+        try body(element)
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+  }
+}

@@ -86,10 +86,23 @@ public enum Directory {
   ///
   /// - Parameter limit: entries; what is beyond is left out.
   public static func names(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> [String] {
+    try names(path, limit: limit) { _ in true }
+  }
+
+  /// The names of the directories in a directory, but for `.` and `..` and links, in byte order.
+  public static func directories(_ path: String) throws(KernelError) -> [String] {
+    try names(path, limit: 1 << 20) { $0 == UInt8(DT_DIR) || $0 == UInt8(DT_UNKNOWN) }
+  }
+
+  /// - Parameter isWanted: whether an entry of this type (`DT_DIR`, …) is one of them.
+  private static func names(
+    _ path: String, limit: Int, where isWanted: (UInt8) -> Bool
+  ) throws(KernelError) -> [String] {
     guard let directory = opendir(path) else { throw KernelError("open", path) }
     defer { closedir(directory) }
     var names: [String] = []
     while names.count < limit, let entry = readdir(directory) {
+      guard isWanted(entry.pointee.d_type) else { continue }
       let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }

@@ -26,7 +26,7 @@ private final class Gate: Sendable {
 
 @Suite struct StatfsWorkersTests {
   @Test func asksTheKernel() {
-    let workers = StatfsWorkers(timeout: .seconds(30), threads: 4)
+    let workers = StatfsWorkers(timeout: .seconds(30), threads: 4, probe: FilesystemStatistics.read)
     let answers = workers.answers(for: [path("/"), path("/nonexistent/mount")])
     if case .statistics(let root) = answers[0] { #expect(root.blockSize > 0) } else { Issue.record("no statistics") }
     #expect(answers[1] == .failure(KernelError("statfs", "/nonexistent/mount", code: ENOENT)))

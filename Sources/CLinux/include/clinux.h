@@ -25,4 +25,21 @@ int clinux_open_counter(uint32_t type, uint64_t config, int cpu, int leader, boo
 /// Starts a counter, and those of its group; -1 and errno when it cannot.
 int clinux_start_counter(int descriptor);
 
+/// A device of a btrfs file system, out of struct btrfs_ioctl_dev_info_args and struct btrfs_ioctl_get_dev_stats.
+struct clinux_btrfs_device {
+  uint8_t uuid[16];
+  /// Bytes.
+  uint64_t total, used;
+  /// enum btrfs_dev_stat_values: write, read, flush, corruption, generation.
+  uint64_t errors[5];
+  /// Ends with a 0.
+  char path[1025];
+};
+
+/// BTRFS_IOC_FS_INFO on any directory of the file system; -1 with errno when that fails.
+int clinux_btrfs_read_info(int descriptor, uint8_t fsid[16], uint64_t *device_count, uint64_t *greatest_id);
+
+/// BTRFS_IOC_DEV_INFO and BTRFS_IOC_GET_DEV_STATS; -1 with errno when one fails: ENODEV when there is no such device.
+int clinux_btrfs_read_device(int descriptor, uint64_t id, struct clinux_btrfs_device *device);
+
 #endif

@@ -192,11 +192,7 @@ final class FilesystemCollector: Collector {
   }
 }
 
-extension StatfsWorkers.Answer {
-  fileprivate var statistics: FilesystemStatistics? {
-    if case .statistics(let statistics) = self { statistics } else { nil }
-  }
-
+extension MountWorkers.Answer {
   /// As the label device_error has it; empty when there is none.
   fileprivate var problem: String {
     switch self {

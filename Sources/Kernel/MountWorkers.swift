@@ -1,32 +1,40 @@
-// Asks many mounts for their statistics without ever waiting for a stuck one beyond a limit.
+// Asks many mounts about themselves without ever waiting for a stuck one beyond a limit.
 
 import Glibc
 
-/// Threads that call statfs(2), so that a mount whose server is gone (NFS, FUSE) blocks one of them and nobody else.
+/// Asks mounts for their sizes by statfs(2).
+public typealias StatfsWorkers = MountWorkers<FilesystemStatistics>
+
+/// Threads that make a call for each of many mounts, so that a mount whose server is gone (NFS, FUSE) blocks one of
+/// them and nobody else.
 ///
 /// While all mounts answer there is one thread, which works a whole list off: one hop a list, not one a mount. When
 /// none has answered for a while, more threads help. A mount that takes longer than the limit is reported as stuck,
 /// keeps the thread that asked it, and is not asked again until that thread is back.
-public final class StatfsWorkers: Sendable {
+public final class MountWorkers<Statistics: Sendable & Equatable>: Sendable {
   public enum Answer: Sendable, Equatable {
-    case statistics(FilesystemStatistics)
+    case statistics(Statistics)
     case failure(KernelError)
     /// Not within the limit.
     case timedOut
+
+    public var statistics: Statistics? {
+      if case .statistics(let statistics) = self { statistics } else { nil }
+    }
   }
 
-  public typealias Probe = @Sendable ([UInt8]) -> Result<FilesystemStatistics, KernelError>
+  public typealias Probe = @Sendable ([UInt8]) -> Result<Statistics, KernelError>
 
   /// As many stuck mounts keep a thread; beyond them, what has not answered yet is reported as stuck unasked.
-  static let stuckLimit = 64
+  static var stuckLimit: Int { 64 }
 
-  private let crew: Crew
+  private let crew: Crew<Statistics>
 
   /// - Parameters:
   ///   - timeout: how long a mount may take.
   ///   - threads: how many mounts are asked at once, at most.
-  ///   - probe: what is called for a path, on any thread; the kernel's statfs if not given.
-  public init(timeout: Duration, threads: Int, probe: @escaping Probe = FilesystemStatistics.read) {
+  ///   - probe: what is called for a path, on any thread.
+  public init(timeout: Duration, threads: Int, probe: @escaping Probe) {
     crew = Crew(timeout: timeout, threads: max(threads, 1), probe: probe)
   }
 
@@ -40,7 +48,9 @@ public final class StatfsWorkers: Sendable {
 }
 
 /// What the threads share. `@unchecked Sendable` holds because all that changes is touched under `mutex` only.
-private final class Crew: @unchecked Sendable {
+private final class Crew<Statistics: Sendable & Equatable>: @unchecked Sendable {
+  typealias Workers = MountWorkers<Statistics>
+
   /// One thread's call in progress.
   private final class Call {
     let index: Int
@@ -57,7 +67,7 @@ private final class Crew: @unchecked Sendable {
     }
   }
 
-  private let probe: StatfsWorkers.Probe
+  private let probe: Workers.Probe
   private let timeout: UInt64
   private let limit: Int
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -68,7 +78,7 @@ private final class Crew: @unchecked Sendable {
 
   private var paths: [[UInt8]] = []
   private var next = 0
-  private var list: [StatfsWorkers.Answer] = []
+  private var list: [Workers.Answer] = []
   private var unanswered = 0
   private var calls: [Call] = []
   private var stuck: Set<[UInt8]> = []
@@ -77,9 +87,9 @@ private final class Crew: @unchecked Sendable {
   private var isClosed = false
 
   /// After so long without any answer one more thread helps, in nanoseconds.
-  private static let patience: UInt64 = 50_000_000
+  private static var patience: UInt64 { 50_000_000 }
 
-  init(timeout: Duration, threads: Int, probe: @escaping StatfsWorkers.Probe) {
+  init(timeout: Duration, threads: Int, probe: @escaping Workers.Probe) {
     let parts = timeout.components
     self.timeout = UInt64(max(parts.seconds, 0)) &* 1_000_000_000 &+ UInt64(max(parts.attoseconds, 0) / 1_000_000_000)
     limit = threads
@@ -118,7 +128,7 @@ private final class Crew: @unchecked Sendable {
 
   // MARK: The caller
 
-  func answers(for wanted: [[UInt8]]) -> [StatfsWorkers.Answer] {
+  func answers(for wanted: [[UInt8]]) -> [Workers.Answer] {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     paths = wanted
@@ -129,7 +139,7 @@ private final class Crew: @unchecked Sendable {
     if next < paths.count { engage() }
     while unanswered > 0 {
       let before = unanswered
-      let now = monotonicNow()
+      let now = MonotonicClock.now
       let due = calls.map { $0.start &+ timeout }.min() ?? UInt64.max
       wait(done, until: min(now &+ Self.patience, max(due, now)))
       giveUpLateCalls()
@@ -152,7 +162,7 @@ private final class Crew: @unchecked Sendable {
 
   /// Reports calls beyond the limit as stuck; the threads in them are on their own from then on.
   private func giveUpLateCalls() {
-    let now = monotonicNow()
+    let now = MonotonicClock.now
     calls.removeAll { call in
       guard now &- call.start >= timeout else { return false }
       call.isStuck = true
@@ -170,22 +180,10 @@ private final class Crew: @unchecked Sendable {
       pthread_cond_signal(work)
       return
     }
-    guard calls.count < limit, stuck.count < StatfsWorkers.stuckLimit else { return }
-    var thread = pthread_t()
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    pthread_attr_setstacksize(&attributes, 256 << 10)
-    defer { pthread_attr_destroy(&attributes) }
-    let argument = Unmanaged.passRetained(self)
-    let status = pthread_create(
-      &thread, &attributes,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<Crew>.fromOpaque(argument).takeRetainedValue().run()
-        return nil
-      }, argument.toOpaque())
-    if status == 0 { threads += 1 } else { argument.release() }
+    guard calls.count < limit, stuck.count < Workers.stuckLimit else { return }
+    // Without one more thread, those that are there go on.
+    guard (try? KernelThread.start("mounts") { self.run() }) != nil else { return }
+    threads += 1
   }
 
   // MARK: The threads
@@ -210,7 +208,7 @@ private final class Crew: @unchecked Sendable {
 
   /// Asks for the next path; false when the answer came too late and another thread has taken this one's place.
   private func ask() -> Bool {
-    let call = Call(next, paths[next], start: monotonicNow())
+    let call = Call(next, paths[next], start: MonotonicClock.now)
     calls.append(call)
     next += 1
     skipStuck()
@@ -235,10 +233,4 @@ private final class Crew: @unchecked Sendable {
     var time = timespec(tv_sec: Int(until / 1_000_000_000), tv_nsec: Int(until % 1_000_000_000))
     pthread_cond_timedwait(condition, mutex, &time)
   }
-}
-
-private func monotonicNow() -> UInt64 {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }
