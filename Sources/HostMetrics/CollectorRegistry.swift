@@ -6,20 +6,36 @@ public enum CollectorRegistry {
   /// One line a collector, by name; the textfile collector last, since of two equal series the earlier stays and the
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
+    BuddyinfoCollector.self,
+    CgroupsCollector.self,
     CpuCollector.self,
+    CpuVulnerabilitiesCollector.self,
+    CpufreqCollector.self,
     DiskstatsCollector.self,
+    DrbdCollector.self,
+    DrmCollector.self,
     EntropyCollector.self,
+    FilefdCollector.self,
     FilesystemCollector.self,
+    KernelHungCollector.self,
+    KsmdCollector.self,
     LoadavgCollector.self,
     MeminfoCollector.self,
+    MeminfoNumaCollector.self,
     NetdevCollector.self,
     OsCollector.self,
+    PcideviceCollector.self,
     PressureCollector.self,
+    ProcessesCollector.self,
+    SlabinfoCollector.self,
     StatCollector.self,
+    SwapCollector.self,
+    SysctlCollector.self,
     ThermalZoneCollector.self,
     TimeCollector.self,
     UnameCollector.self,
     VmstatCollector.self,
+    ZoneinfoCollector.self,
     TextfileCollector.self,
   ]
 
@@ -47,12 +63,13 @@ public enum CollectorRegistry {
   /// - Throws: when a collector cannot work with its flags.
   public static func makeRunner(_ host: Host) throws(CollectorConfigurationError) -> CollectorRunner {
     var collectors: [(name: String, collector: any Collector)] = []
-    for type in all {
-      let flag = enableFlag(type)
-      let isOn =
-        host.flags.isGiven(flag) ? host.flags[flag] : type.isEnabledByDefault && !host.flags[disableDefaultsFlag]
-      if isOn { collectors.append((type.name, try type.init(host))) }
-    }
+    for type in all where isOn(type, host.flags) { collectors.append((type.name, try type.init(host))) }
     return CollectorRunner(collectors, logger: host.logger)
+  }
+
+  /// Whether the command line switches the collector on.
+  static func isOn(_ collector: any Collector.Type, _ flags: FlagValues) -> Bool {
+    let flag = enableFlag(collector)
+    return flags.isGiven(flag) ? flags[flag] : collector.isEnabledByDefault && !flags[disableDefaultsFlag]
   }
 }

@@ -12,4 +12,7 @@
 /// Names the calling thread, as ps and top show it; at most 15 bytes (pthread_setname_np(3)).
 void clinux_name_thread(const char *name);
 
+/// Reads the next entries of a directory, struct linux_dirent64 each; 0 at its end, -1 with errno (getdents64(2)).
+long clinux_getdents(int descriptor, void *buffer, unsigned long size);
+
 #endif
