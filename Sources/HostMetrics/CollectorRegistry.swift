@@ -63,6 +63,7 @@ public enum CollectorRegistry {
   /// - Throws: when a collector cannot work with its flags.
   public static func makeRunner(_ host: Host) throws(CollectorConfigurationError) -> CollectorRunner {
     var collectors: [(name: String, collector: any Collector)] = []
+    host.warnAboutContainer()
     for type in all where isOn(type, host.flags) { collectors.append((type.name, try type.init(host))) }
     return CollectorRunner(collectors, logger: host.logger)
   }

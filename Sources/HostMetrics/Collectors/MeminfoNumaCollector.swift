@@ -38,9 +38,7 @@ final class MeminfoNumaCollector: Collector {
   }
 
   func collect(into writer: MetricWriter) throws {
-    let nodes = try folders.present()
-    guard !nodes.isEmpty else { throw NoData("\(folders.path) holds no nodes") }
-    for node in nodes {
+    for node in try folders.present() {
       let labels = [node.number]
       if try node.meminfo.readIfPresent(into: &buffer) {
         try buffer.withBytes { bytes in
