@@ -53,3 +53,7 @@ int clinux_btrfs_read_device(int descriptor, uint64_t id, struct clinux_btrfs_de
   memcpy(device->path, info.path, sizeof info.path);
   return 0;
 }
+
+long clinux_getdents(int descriptor, void *buffer, unsigned long size) {
+  return syscall(SYS_getdents64, descriptor, buffer, size);
+}

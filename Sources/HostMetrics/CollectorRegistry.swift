@@ -9,32 +9,47 @@ public enum CollectorRegistry {
     BcacheCollector.self,
     BcachefsCollector.self,
     BtrfsCollector.self,
+    BuddyinfoCollector.self,
+    CgroupsCollector.self,
     ConntrackCollector.self,
     CpuCollector.self,
+    CpuVulnerabilitiesCollector.self,
+    CpufreqCollector.self,
     DMMultipathCollector.self,
     DiskstatsCollector.self,
+    DrbdCollector.self,
+    DrmCollector.self,
     EntropyCollector.self,
+    FilefdCollector.self,
     FilesystemCollector.self,
     InterruptsCollector.self,
+    KernelHungCollector.self,
+    KsmdCollector.self,
     LnstatCollector.self,
     LoadavgCollector.self,
     LogindCollector.self,
     MdadmCollector.self,
     MeminfoCollector.self,
+    MeminfoNumaCollector.self,
     NetdevCollector.self,
     NetstatCollector.self,
     NtpCollector.self,
     OsCollector.self,
+    PcideviceCollector.self,
     PerfCollector.self,
     PressureCollector.self,
+    ProcessesCollector.self,
     RunitCollector.self,
     SchedstatCollector.self,
     SelinuxCollector.self,
+    SlabinfoCollector.self,
     SockstatCollector.self,
     SoftirqsCollector.self,
     SoftnetCollector.self,
     StatCollector.self,
     SupervisordCollector.self,
+    SwapCollector.self,
+    SysctlCollector.self,
     SystemdCollector.self,
     ThermalZoneCollector.self,
     TimeCollector.self,
@@ -45,6 +60,7 @@ public enum CollectorRegistry {
     XFSCollector.self,
     XfrmCollector.self,
     ZFSCollector.self,
+    ZoneinfoCollector.self,
     TextfileCollector.self,
   ]
 
@@ -72,12 +88,14 @@ public enum CollectorRegistry {
   /// - Throws: when a collector cannot work with its flags.
   public static func makeRunner(_ host: Host) throws(CollectorConfigurationError) -> CollectorRunner {
     var collectors: [(name: String, collector: any Collector)] = []
-    for type in all {
-      let flag = enableFlag(type)
-      let isOn =
-        host.flags.isGiven(flag) ? host.flags[flag] : type.isEnabledByDefault && !host.flags[disableDefaultsFlag]
-      if isOn { collectors.append((type.name, try type.init(host))) }
-    }
+    host.warnAboutContainer()
+    for type in all where isOn(type, host.flags) { collectors.append((type.name, try type.init(host))) }
     return CollectorRunner(collectors, logger: host.logger)
+  }
+
+  /// Whether the command line switches the collector on.
+  static func isOn(_ collector: any Collector.Type, _ flags: FlagValues) -> Bool {
+    let flag = enableFlag(collector)
+    return flags.isGiven(flag) ? flags[flag] : collector.isEnabledByDefault && !flags[disableDefaultsFlag]
   }
 }

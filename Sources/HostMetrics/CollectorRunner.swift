@@ -57,8 +57,12 @@ public final class CollectorRunner: Sendable {
   /// How long a collector may keep the others waiting.
   public static let patience: Duration = .milliseconds(100)
 
+  /// Runs a closure on a new thread of that name.
+  typealias ThreadStarter = @Sendable (String, @escaping @Sendable () -> Void) throws(KernelError) -> Void
+
   public let names: [String]
   private let logger: Logger
+  private let startThread: ThreadStarter
   private let state: Monitor<State>
 
   // MARK: State
@@ -112,6 +116,8 @@ public final class CollectorRunner: Sendable {
     /// Counts hand-overs: a worker with an older number takes no further collectors.
     var turn = 0
     var hasWatchdog = false
+    /// Whether the last attempt to start a thread failed, so that a lasting fault is logged once.
+    var lacksThreads = false
   }
 
   private typealias Answer = (Gathering, @Sendable (Gathering) -> Void)
@@ -120,9 +126,16 @@ public final class CollectorRunner: Sendable {
 
   /// - Parameter collectors: in the order in which they are run and shown; of two equal series the earlier's stays.
   ///   The caller uses them no more.
-  public init(_ collectors: [(name: String, collector: any Collector)], logger: Logger) {
+  public convenience init(_ collectors: [(name: String, collector: any Collector)], logger: Logger) {
+    self.init(collectors, logger: logger) { name, body throws(KernelError) in try KernelThread.start(name, body) }
+  }
+
+  init(
+    _ collectors: [(name: String, collector: any Collector)], logger: Logger, startThread: @escaping ThreadStarter
+  ) {
     names = collectors.map(\.name)
     self.logger = logger
+    self.startThread = startThread
     state = Monitor(State(slots: collectors.map { Slot(name: $0.name, collector: $0.collector) }))
   }
 
@@ -157,17 +170,42 @@ public final class CollectorRunner: Sendable {
       return (nil, startsWatchdog)
     }
     if let turn = needsThread.worker { startWorker(turn) }
-    if needsThread.watchdog { startThread("watchdog") { self.watch() } }
+    if needsThread.watchdog { startWatchdog() }
     state.signal()
   }
 
-  private func startWorker(_ turn: Int) { startThread("collectors") { self.work(turn) } }
+  /// When there is no thread for it, the watchdog hands the turn on once more, after `patience`.
+  private func startWorker(_ turn: Int) {
+    guard !start("collectors", { self.work(turn) }) else { return }
+    state.withLock { state in
+      if state.turn == turn { state.turnStart = MonotonicClock.now }
+    }
+  }
 
-  private func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
+  /// When there is no thread for it, nobody would answer in time: what is there is handed out now, and the next scrape
+  /// tries again.
+  private func startWatchdog() {
+    guard !start("watchdog", { self.watch() }) else { return }
+    let answers = state.withLock { state -> [Answer] in
+      state.hasWatchdog = false
+      return state.owed.flatMap { Self.giveUp($0, &state).answers }
+    }
+    for (gathering, completion) in answers { completion(gathering) }
+  }
+
+  /// Starts a thread; says whether there was one to be had.
+  private func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
     do {
-      try KernelThread.start(name, body)
+      try startThread(name, body)
+      state.withLock { $0.lacksThreads = false }
+      return true
     } catch {
-      logger.error("cannot start a thread", metadata: ["err": "\(error)"])
+      let isNew = state.withLock { state in
+        defer { state.lacksThreads = true }
+        return !state.lacksThreads
+      }
+      if isNew { logger.error("cannot start a thread", metadata: ["err": "\(error)"]) }
+      return false
     }
   }
 
@@ -303,17 +341,23 @@ public final class CollectorRunner: Sendable {
     }
   }
 
+  /// Answers a job with what is there; nobody waits any longer for the collectors of it that still run.
+  private static func giveUp(_ job: Job, _ state: inout State) -> (answers: [Answer], late: [String]) {
+    let late = state.slots.filter { slot in slot.jobs.contains { $0 === job } }
+    for slot in late {
+      slot.isLate = true
+      slot.jobs.removeAll { $0 === job }
+    }
+    state.waiting.removeAll { $0 === job }
+    return (close(job, &state), late.map(\.name))
+  }
+
   private func nextAlarm() -> Alarm {
     state.wait { state, deadline in
       let now = MonotonicClock.now
       if let job = state.owed.first(where: { $0.deadline <= now }) {
-        let late = state.slots.filter { slot in slot.jobs.contains { $0 === job } }
-        for slot in late {
-          slot.isLate = true
-          slot.jobs.removeAll { $0 === job }
-        }
-        state.waiting.removeAll { $0 === job }
-        return .overdue(Self.close(job, &state), late: late.map(\.name))
+        let (answers, late) = Self.giveUp(job, &state)
+        return .overdue(answers, late: late)
       }
       if let start = state.turnStart, now - start >= Self.patience.nanoseconds {
         state.turnStart = nil

@@ -22,4 +22,29 @@ struct FamilyCache {
     if position < entries.count { entries[position] = entry } else { entries.append(entry) }
     return entry.family
   }
+
+  /// Writes a sample for each line of a text such as "MemTotal:  3742148 kB" or "pgpgin 7344136" whose key has a
+  /// family; what is in kB becomes bytes.
+  ///
+  /// - Parameters:
+  ///   - path: of the text, for errors.
+  ///   - skipped: how many fields stand before the key.
+  ///   - labels: the values of the families' labels.
+  mutating func write(
+    _ text: RawSpan, of path: String, skipping skipped: Int = 0, labels: [String] = [], into writer: MetricWriter
+  ) throws(MalformedFile) {
+    var lines = ByteScanner(text)
+    var position = -1
+    while let line = lines.line() {
+      position += 1
+      var fields = ByteScanner(line)
+      for _ in 0..<skipped { _ = fields.field() }
+      guard let field = fields.field() else { continue }
+      let key = field.ends(with: ":") ? field.extracting(0..<field.byteCount - 1) : field
+      guard let family = family(of: key, at: position) else { continue }
+      guard let value = fields.unsigned() else { throw MalformedFile(path, "expected a number", in: line) }
+      let isKilobytes = fields.field()?.equals("kB") ?? false
+      writer.write(family, labels, isKilobytes ? Double(value) * 1024 : Double(value))
+    }
+  }
 }

@@ -117,4 +117,13 @@ public enum Directory {
     guard stat(path, &status) == 0 else { throw KernelError("stat", path) }
     return Int(status.st_size)
   }
+
+  /// What a symbolic link stands for, as it is written there; nil when the path is no link.
+  public static func linkTarget(_ path: String) -> String? {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { target in
+      let count = readlink(path, target.baseAddress!, target.count)
+      guard count >= 0 else { return nil }
+      return String(decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(target)[..<count]), as: UTF8.self)
+    }
+  }
 }

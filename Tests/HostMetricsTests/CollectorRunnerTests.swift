@@ -266,6 +266,27 @@ private func run(_ label: String, _ count: Int) -> String { #"node_fake_runs{col
     #expect(gate.mostInside == 1)
   }
 
+  /// Of the threads with these names the first few cannot be started.
+  @Test(arguments: [
+    ["collectors": 1], ["collectors": 3], ["watchdog": 1], ["watchdog": 2, "collectors": 2],
+    ["watchdog": 1, "collectors": 1],
+  ])
+  func startsThreadsAgain(_ failures: [String: Int]) {
+    let left = Monitor(failures)
+    let runner = CollectorRunner(
+      [("a", FakeCollector("a", Gate(isOpen: true)))], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) { name, body throws(KernelError) in
+      let fails = left.withLock { left in
+        left[name, default: 0] -= 1
+        return left[name, default: 0] >= 0
+      }
+      if fails { throw KernelError("pthread_create", name, code: EAGAIN) }
+      try KernelThread.start(name, body)
+    }
+    // Each scrape is answered, if without a result; in the end there is one.
+    #expect(recovers(runner, 0))
+  }
+
   /// A scrape that joins an earlier one must not wait for that one's longer deadline.
   @Test func keepsAShorterDeadline() {
     let (first, second) = (Gate(), Gate())

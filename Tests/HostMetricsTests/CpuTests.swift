@@ -150,6 +150,38 @@ private func seconds(_ text: String, _ mode: String) -> [String] {
     #expect(seconds(less, "user").count == 4)
   }
 
+  @Test func showsTheHostsTotals() throws {
+    let root = TemporaryDirectory()
+    root.write("proc/stat", stat([(0, 100, 100), (1, 100, 100)]))
+    root.write("sys/devices/system/cpu/isolated", "1\n")
+    for cpu in 0..<2 { root.write("sys/devices/system/cpu/cpu\(cpu)/online", "1\n") }
+    let collector = try makeCollector(root, ["--no-collector.cpu.per-core"])
+    let text = try render(collector)
+    #expect(seconds(text, "user") == ["total 0.01"])
+    #expect(seconds(text, "steal") == ["total 0.08"])
+    #expect(lines(text, "node_cpu_seconds_total").count == 8)
+    #expect(lines(text, "pilotfish_cpus") == ["pilotfish_cpus 2"])
+    #expect(lines(text, "node_cpu_online").isEmpty && lines(text, "node_cpu_isolated").isEmpty)
+    // It never goes back either.
+    root.overwrite("proc/stat", "cpu  0 9 9 9 9 9 9 9 9 9\ncpu0 0\n")
+    #expect(try seconds(render(collector), "user") == ["total 0.01"])
+    #expect(try lines(render(collector), "pilotfish_cpus") == ["pilotfish_cpus 1"])
+  }
+
+  @Test func seesThatOneCPUReplacesAnother() throws {
+    let root = TemporaryDirectory()
+    let folder = "sys/devices/system/cpu"
+    root.write("proc/stat", stat([(0, 1, 1), (1, 1, 1)]))
+    root.write("\(folder)/cpu0/online", "1\n")
+    root.write("\(folder)/cpu1/online", "1\n")
+    let collector = try makeCollector(root)
+    #expect(try lines(render(collector), "node_cpu_online").count == 2)
+    root.write("\(folder)/cpu2/online", "1\n")
+    #expect(try lines(render(collector), "node_cpu_online").count == 2)
+    root.overwrite("proc/stat", stat([(0, 1, 1), (2, 1, 1)]))
+    #expect(try lines(render(collector), "node_cpu_online").count == 3)
+  }
+
   @Test func showsNoneOnlineWhereTheFirstCannotBeUnplugged() throws {
     let root = TemporaryDirectory()
     root.write("proc/stat", stat([(0, 1, 1), (1, 1, 1)]))
@@ -182,6 +214,7 @@ private func seconds(_ text: String, _ mode: String) -> [String] {
       core id\t\t: 1
       flags\t\t: fpu aes avx avx2
       bugs\t\t: spectre_v1 mds
+      cpu MHz\t\t: 799.998
       power management:
 
       processor\t: 1
@@ -202,6 +235,11 @@ private func seconds(_ text: String, _ mode: String) -> [String] {
     #expect(
       lines(text, "node_cpu_flag_info") == [
         #"node_cpu_flag_info{flag="avx"} 1"#, #"node_cpu_flag_info{flag="avx2"} 1"#,
+      ])
+    #expect(
+      lines(text, "node_cpu_frequency_hertz") == [
+        #"node_cpu_frequency_hertz{core="",cpu="1",package=""} 0"#,
+        #"node_cpu_frequency_hertz{core="1",cpu="0",package="0"} 7.99998e+08"#,
       ])
     #expect(lines(text, "node_cpu_bug_info") == [#"node_cpu_bug_info{bug="mds"} 1"#])
     #expect(try lines(render(makeCollector(root, ["--collector.cpu.info"])), "node_cpu_info").count == 2)

@@ -35,7 +35,116 @@ private let stat = """
 
   """
 
+private let zoneinfo = """
+  Node 0, zone      DMA
+    per-node stats
+        nr_inactive_anon 95612
+        nr_dirtied   1189097
+    pages free     2949
+          min      8
+          high     14
+          protection: (0, 2039)
+        nr_free_pages 2949
+        numa_hit     1
+    pagesets
+      cpu: 0
+                count: 0
+                high:  0
+  Node 1, zone  Movable
+    pages free     0
+          min      -1
+          protection: (0, x)
+
+  """
+
+private let drbd = """
+  version: 8.4.3 (api:1/proto:86-101)
+   1: cs:Connected ro:Primary/Secondary ds:UpToDate/Outdated C r-----
+      ns:2 nr:10961011 lo:5 wo:d oos:1
+   2: cs:WFConnection ro:Secondary ds:Diskless/
+
+  """
+
 private let examples = [
+  Example(
+    collector: BuddyinfoCollector.self, file: "proc/buddyinfo",
+    text: "Node 0, zone      DMA      1      0\nNode 1, zone   Normal   4381   1093\n",
+    shown: [
+      #"node_buddyinfo_blocks{node="0",size="0",zone="DMA"} 1"#,
+      #"node_buddyinfo_blocks{node="0",size="1",zone="DMA"} 0"#,
+      #"node_buddyinfo_blocks{node="1",size="0",zone="Normal"} 4381"#,
+      #"node_buddyinfo_blocks{node="1",size="1",zone="Normal"} 1093"#,
+    ]),
+  Example(
+    collector: CgroupsCollector.self, file: "proc/cgroups",
+    text: "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t5\t47\t1\nrdma\t4\t1\t0",
+    shown: [
+      #"node_cgroups_cgroups{subsys_name="cpuset"} 47"#, #"node_cgroups_cgroups{subsys_name="rdma"} 1"#,
+      #"node_cgroups_enabled{subsys_name="cpuset"} 1"#, #"node_cgroups_enabled{subsys_name="rdma"} 0"#,
+    ]),
+  Example(
+    collector: DrbdCollector.self, file: "proc/drbd", text: drbd,
+    shown: [
+      #"node_drbd_connected{device="drbd1"} 1"#, #"node_drbd_connected{device="drbd2"} 0"#,
+      #"node_drbd_disk_state_is_up_to_date{device="drbd1",node="local"} 1"#,
+      #"node_drbd_disk_state_is_up_to_date{device="drbd1",node="remote"} 0"#,
+      #"node_drbd_disk_state_is_up_to_date{device="drbd2",node="local"} 0"#,
+      #"node_drbd_disk_state_is_up_to_date{device="drbd2",node="remote"} 0"#,
+      #"node_drbd_local_pending{device="drbd1"} 5"#,
+      #"node_drbd_network_received_bytes_total{device="drbd1"} 1.0961011e+07"#,
+      #"node_drbd_network_sent_bytes_total{device="drbd1"} 2048"#,
+      #"node_drbd_node_role_is_primary{device="drbd1",node="local"} 1"#,
+      #"node_drbd_node_role_is_primary{device="drbd1",node="remote"} 0"#,
+      #"node_drbd_node_role_is_primary{device="drbd2",node="local"} 0"#,
+      #"node_drbd_out_of_sync_bytes{device="drbd1"} 1024"#,
+    ]),
+  Example(
+    collector: FilefdCollector.self, file: "proc/sys/fs/file-nr", text: "1024\t0\t1631329\n",
+    shown: ["node_filefd_allocated 1024", "node_filefd_maximum 1.631329e+06"]),
+  Example(
+    collector: SlabinfoCollector.self, file: "proc/slabinfo",
+    text: """
+      slabinfo - version: 2.1
+      # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> ...
+      tw_sock_TCP          704    864    256   32    2 : tunables    0    0    0 : slabdata     27     27      0
+      kmalloc-8192         132    148   8192    4    8 : tunables    0    0    0 : slabdata     37     37      0
+
+      """,
+    arguments: ["--collector.slabinfo.slabs-include=^(tw|km)", "--collector.slabinfo.slabs-exclude=^km"],
+    shown: [
+      #"node_slabinfo_active_objects{slab="tw_sock_TCP"} 704"#,
+      #"node_slabinfo_object_size_bytes{slab="tw_sock_TCP"} 256"#, #"node_slabinfo_objects{slab="tw_sock_TCP"} 864"#,
+      #"node_slabinfo_objects_per_slab{slab="tw_sock_TCP"} 32"#,
+      #"node_slabinfo_pages_per_slab{slab="tw_sock_TCP"} 2"#,
+    ]),
+  Example(
+    collector: SwapCollector.self, file: "proc/swaps",
+    text: "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0   partition\t8388604\t\t76\t\t-2\n",
+    shown: [
+      #"node_swap_priority{device="/dev/zram0",swap_type="partition"} -2"#,
+      #"node_swap_size_bytes{device="/dev/zram0",swap_type="partition"} 8.589930496e+09"#,
+      #"node_swap_used_bytes{device="/dev/zram0",swap_type="partition"} 77824"#,
+    ]),
+  Example(
+    collector: ZoneinfoCollector.self, file: "proc/zoneinfo", text: zoneinfo,
+    shown: [
+      #"node_zoneinfo_high_pages{node="0",zone="DMA"} 14"#, #"node_zoneinfo_min_pages{node="0",zone="DMA"} 8"#,
+      #"node_zoneinfo_min_pages{node="1",zone="Movable"} -1"#,
+      #"node_zoneinfo_nr_dirtied_total{node="0",zone="DMA"} 1.189097e+06"#,
+      #"node_zoneinfo_nr_free_pages{node="0",zone="DMA"} 2949"#,
+      #"node_zoneinfo_nr_inactive_anon_pages{node="0",zone="DMA"} 95612"#,
+      #"node_zoneinfo_numa_hit_total{node="0",zone="DMA"} 1"#,
+      #"node_zoneinfo_protection_0{node="0",zone="DMA"} 0"#,
+      #"node_zoneinfo_protection_1{node="0",zone="DMA"} 2039"#,
+    ]),
+  Example(
+    collector: MeminfoCollector.self, file: "proc/meminfo",
+    text: "MemTotal: 2 kB\nBalloon: 3 kB\nSome-new(thing): 4 kB\nHugePages_New: 5\n",
+    arguments: ["--collector.meminfo.unknown-fields"],
+    shown: [
+      "node_memory_Balloon_bytes 3072", "node_memory_HugePages_New 5", "node_memory_MemTotal_bytes 2048",
+      "node_memory_Some_new_thing_bytes 4096",
+    ]),
   Example(
     collector: LoadavgCollector.self, file: "proc/loadavg", text: "0.21 0.37 12.39 1/719 19737\n",
     shown: ["node_load1 0.21", "node_load15 12.39", "node_load5 0.37"]),
@@ -135,7 +244,11 @@ private func samples(_ collector: any Collector) throws -> [String] {
   @Test(arguments: [
     ("proc/loadavg", "0.2 x 0.1 1/2 3\n"), ("proc/loadavg", "0.2 0.1"), ("proc/loadavg", ""),
     ("proc/meminfo", "MemTotal: lots kB\n"), ("proc/meminfo", "MemTotal:\n"), ("proc/meminfo", "MemTotal: -5 kB\n"),
-    ("proc/stat", "ctxt\n"), ("proc/stat", "intr 99999999999999999999\n"), ("proc/vmstat", "pgpgin\n"),
+    ("proc/buddyinfo", "Node 0\n"), ("proc/buddyinfo", "Node 0, zone DMA many\n"), ("proc/cgroups", "cpuset 5 47\n"),
+    ("proc/drbd", "1: ns:many\n"), ("proc/slabinfo", "tw_sock 704 864\n"), ("proc/swaps", "\n/dev/zram0\n"),
+    ("proc/swaps", "\n/dev/zram0 partition 1 2\n"), ("proc/sys/fs/file-nr", "1024 0\n"),
+    ("proc/sys/fs/file-nr", "a b c\n"), ("proc/stat", "ctxt\n"), ("proc/stat", "intr 99999999999999999999\n"),
+    ("proc/vmstat", "pgpgin\n"),
     ("proc/vmstat", "pgpgin many\n"),
   ])
   func saysWhatIsMalformed(_ file: String, _ text: String) throws {

@@ -50,7 +50,18 @@ final class TemporaryDirectory {
     mkdir("\(path)/\(name)", 0o755)
   }
 
+  func link(_ name: String, to target: String) {
+    makeDirectories(above: name)
+    symlink(target, "\(path)/\(name)")
+  }
+
   func delete(_ name: String) { unlink("\(path)/\(name)") }
+
+  /// Sets when the file was modified last.
+  func age(_ name: String, seconds: Int) {
+    var times = [timeval(tv_sec: time(nil) - seconds, tv_usec: 0), timeval(tv_sec: time(nil) - seconds, tv_usec: 0)]
+    utimes("\(path)/\(name)", &times)
+  }
 
   private func makeDirectories(above name: String) {
     var directory = path
@@ -61,18 +72,15 @@ final class TemporaryDirectory {
   }
 
   private func remove(_ path: String) {
-    if let directory = opendir(path) {
-      while let entry = readdir(directory) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-          pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if name != ".", name != ".." { remove("\(path)/\(name)") }
+    guard unlink(path) != 0, let directory = opendir(path) else { return }
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      closedir(directory)
-      rmdir(path)
-    } else {
-      unlink(path)
+      if name != ".", name != ".." { remove("\(path)/\(name)") }
     }
+    closedir(directory)
+    rmdir(path)
   }
 }
 

@@ -4,11 +4,11 @@ import Testing
 @testable import HostMetrics
 
 /// What a collector shows of files that stand in one folder, without its own `mtime`.
-private func shown(_ files: [(String, String)]) throws -> String {
+private func shown(_ files: [(String, String)], _ arguments: [String] = []) throws -> String {
   let root = TemporaryDirectory()
   for (name, text) in files { root.write("text/\(name)", text) }
   let host = try Host.fixture(
-    TextfileCollector.self, root.path, ["--collector.textfile.directory=\(root.path)/te*"])
+    TextfileCollector.self, root.path, ["--collector.textfile.directory=\(root.path)/te*"] + arguments)
   return try render(TextfileCollector(host)).split(separator: "\n", omittingEmptySubsequences: false)
     .filter { !$0.contains("node_textfile_mtime_seconds") }.joined(separator: "\n")
     .replacing(root.path, with: "")
@@ -71,13 +71,65 @@ private func end(_ error: Int) -> String {
   @Test(arguments: ["", "\n \n", "# a comment\n", "# HELP x without samples\n"])
   func takesAFileWithoutSamples(_ text: String) throws { #expect(try shown([("a.prom", text)]) == end(0)) }
 
+  @Test(arguments: [
+    ("a 1\nb 2 1441205977284\nc 3\n", ["a 1", "c 3"], ["timestamp 1"]),
+    ("a 1\nb one\nb two\n# TYPE c nothing\nc 3\n", ["a 1", "c 3"], ["metadata 1", "value 2"]),
+    ("a{b=\"c} 1\na 2\n{} 3\n", ["a 2"], ["syntax 2"]),
+    ("a 1\nb 23", ["a 1"], ["truncated 1"]),
+    // Half a histogram is none.
+    ("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"x\"} 1\nh_sum 1\nh_count 1\na 1\n", ["a 1"], ["value 1"]),
+    ("# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\na 1\ns_count 12", ["a 1"], ["truncated 1"]),
+    ("x_count x\nx_count 2\n", ["x_count 2"], ["value 1"]),
+    ("a 1\n", ["a 1"], []),
+  ])
+  func servesWhatItCanRead(_ text: String, _ samples: [String], _ faults: [String]) throws {
+    let all = try shown([("a.prom", text)], ["--collector.textfile.partial"])
+    let lines = all.split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
+    let errors = faults.map { fault in
+      let parts = fault.split(separator: " ")
+      return #"pilotfish_textfile_errors{file="/text/a.prom",reason="\#(parts[0])"} \#(parts[1])"#
+    }
+    #expect(lines == samples + ["node_textfile_scrape_error \(faults.isEmpty ? 0 : 1)"] + errors)
+  }
+
+  @Test func namesFilesThatContradictOthers() throws {
+    let text = try shown(
+      [("a.prom", "# HELP a one\na 1\n"), ("b.prom", "# HELP a two\na{b=\"c\"} 2\n")], ["--collector.textfile.partial"])
+    #expect(
+      lines(text, "pilotfish_textfile_errors") == [
+        #"pilotfish_textfile_errors{file="/text/b.prom",reason="conflict"} 1"#
+      ])
+  }
+
+  @Test func leavesOutWhatIsOld() throws {
+    let root = TemporaryDirectory()
+    for folder in ["fast", "slow"] {
+      root.write("\(folder)/new.prom", "\(folder)_new 1\n")
+      root.write("\(folder)/old.prom", "\(folder)_old 1\n")
+      root.age("\(folder)/old.prom", seconds: 7200)
+    }
+    let directories = ["fast", "slow"].map { "--collector.textfile.directory=\(root.path)/\($0)" }
+    func samples(_ ages: [String]) throws -> [String] {
+      let arguments = directories + ages.map { "--collector.textfile.max-age=\($0)" }
+      let text = try render(TextfileCollector(.fixture(TextfileCollector.self, root.path, arguments)))
+      #expect(lines(text, "node_textfile_mtime_seconds").count == 4)
+      #expect(lines(text, "node_textfile_scrape_error 1").isEmpty == lines(text, "pilotfish_textfile_errors").isEmpty)
+      return lines(text, "fast") + lines(text, "slow")
+    }
+    #expect(try samples([]) == ["fast_new 1", "fast_old 1", "slow_new 1", "slow_old 1"])
+    #expect(try samples(["1h"]) == ["fast_new 1", "slow_new 1"])
+    #expect(try samples(["\(root.path)/fast=1h"]) == ["fast_new 1", "slow_new 1", "slow_old 1"])
+    #expect(try samples(["1h", "\(root.path)/slow=3h"]) == ["fast_new 1", "slow_new 1", "slow_old 1"])
+    #expect(throws: CollectorConfigurationError.self) { try samples(["soon"]) }
+  }
+
   @Test func neverWaitsForWhatIsNoFile() throws {
     let root = TemporaryDirectory()
     root.makeFIFO("text/fifo.prom")
     root.makeDirectory("text/directory.prom")
     root.write("text/good.prom", "good 1\n")
-    let collector = TextfileCollector(
-      try .fixture(TextfileCollector.self, root.path, ["--collector.textfile.directory=\(root.path)/text"]))
+    let collector = try TextfileCollector(
+      .fixture(TextfileCollector.self, root.path, ["--collector.textfile.directory=\(root.path)/text"]))
     let text = try render(collector)
     #expect(text.contains("good 1\n"))
     #expect(text.contains("node_textfile_scrape_error 1\n"))
@@ -86,8 +138,8 @@ private func end(_ error: Int) -> String {
 
   @Test func showsChanges() throws {
     let root = TemporaryDirectory()
-    let collector = TextfileCollector(
-      try .fixture(TextfileCollector.self, root.path, ["--collector.textfile.directory=\(root.path)/text"]))
+    let collector = try TextfileCollector(
+      .fixture(TextfileCollector.self, root.path, ["--collector.textfile.directory=\(root.path)/text"]))
     #expect(try render(collector) == end(1))
     root.write("text/a.prom", "a 1\n")
     #expect(try render(collector).contains("a 1\n"))
@@ -112,7 +164,9 @@ private func end(_ error: Int) -> String {
     var random = SeededGenerator(2)
     for _ in 0..<5000 {
       let bytes = mutated(text, with: &random)
-      _ = try? TextFamilyParser.parse(bytes.span.bytes)
+      let whole = try? TextFamilyParser.parse(bytes.span.bytes)
+      let salvaged = TextFamilyParser.salvage(bytes.span.bytes)
+      #expect((whole != nil) == salvaged.errors.isEmpty)
     }
   }
 }

@@ -42,4 +42,7 @@ int clinux_btrfs_read_info(int descriptor, uint8_t fsid[16], uint64_t *device_co
 /// BTRFS_IOC_DEV_INFO and BTRFS_IOC_GET_DEV_STATS; -1 with errno when one fails: ENODEV when there is no such device.
 int clinux_btrfs_read_device(int descriptor, uint64_t id, struct clinux_btrfs_device *device);
 
+/// Reads the next entries of a directory, struct linux_dirent64 each; 0 at its end, -1 with errno (getdents64(2)).
+long clinux_getdents(int descriptor, void *buffer, unsigned long size);
+
 #endif

@@ -5,7 +5,7 @@ import Exposition
 import Flags
 import Kernel
 
-/// What the cpu collector takes from /proc/cpuinfo, when it is asked to.
+/// What the cpu collector takes from /proc/cpuinfo, when it is asked to; frequencies only beside the cpufreq collector.
 final class CpuInfo {
   static let flags = [infoFlag.definition, flagsIncludeFlag.definition, bugsIncludeFlag.definition]
 
@@ -25,6 +25,8 @@ final class CpuInfo {
   ]
   private static let info = MetricFamily.gauge(
     "node_cpu_info", "CPU information from /proc/cpuinfo.", labels.map(\.label))
+  private static let frequency = MetricFamily.gauge(
+    "node_cpu_frequency_hertz", "CPU frequency in hertz from /proc/cpuinfo.", ["core", "cpu", "package"])
   private static let flagInfo = MetricFamily.gauge(
     "node_cpu_flag_info", "The `flags` field of CPU information from /proc/cpuinfo taken from the first core.", ["flag"]
   )
@@ -32,6 +34,7 @@ final class CpuInfo {
     "node_cpu_bug_info", "The `bugs` field of CPU information from /proc/cpuinfo taken from the first core.", ["bug"])
 
   private let file: KernelFile
+  private let showsFrequency: Bool
   private let flagsFilter: NameFilter?
   private let bugsFilter: NameFilter?
   private var buffer = ByteWriter(capacity: 16384)
@@ -42,6 +45,7 @@ final class CpuInfo {
     let bugsInclude = host.flags[Self.bugsIncludeFlag]
     guard host.flags[Self.infoFlag] || !flagsInclude.isEmpty || !bugsInclude.isEmpty else { return nil }
     file = KernelFile(host.proc("cpuinfo"))
+    showsFrequency = CollectorRegistry.isOn(CpufreqCollector.self, host.flags)
     flagsFilter = flagsInclude.isEmpty ? nil : try NameFilter(include: flagsInclude, exclude: "", flags: "")
     bugsFilter = bugsInclude.isEmpty ? nil : try NameFilter(include: bugsInclude, exclude: "", flags: "")
   }
@@ -63,6 +67,11 @@ final class CpuInfo {
       writer.begin(Self.info)
       for label in Self.labels { writer.label(processor[label.key] ?? "") }
       writer.end(1.0)
+    }
+    for processor in processors where showsFrequency {
+      let labels = ["core id", "processor", "physical id"].map { processor[$0] ?? "" }
+      // Machines other than x86 do not say; node_exporter shows 0 then.
+      writer.write(Self.frequency, labels, Double(processor["cpu MHz"] ?? "").map { $0 * 1e6 } ?? 0)
     }
     write(Self.flagInfo, processors.first?["flags"], flagsFilter, into: writer)
     write(Self.bugInfo, processors.first?["bugs"], bugsFilter, into: writer)

@@ -24,7 +24,6 @@ final class CpuTopology {
 
   private let folder: String
   private let isolatedCPUs: [Int]
-  private var knownCPUs = -1
   private var onlineGauges: [Gauge] = []
   private var coreGauges: [Gauge] = []
   private var packageGauges: [Gauge] = []
@@ -41,12 +40,13 @@ final class CpuTopology {
     }
   }
 
-  /// - Parameter cpuCount: when it changes, sysfs is looked through anew.
-  func collect(cpuCount: Int, into writer: MetricWriter) throws {
-    if cpuCount != knownCPUs {
-      discover()
-      knownCPUs = cpuCount
-    }
+  /// - Parameters:
+  ///   - isChanged: whether CPUs came or went since the last call; sysfs is looked through anew then.
+  ///   - perCore: whether to show what there is of each core.
+  func collect(isChanged: Bool, perCore: Bool, into writer: MetricWriter) {
+    if isChanged { discover() }
+    write(Self.packageThrottles, packageGauges, into: writer)
+    guard perCore else { return }
     for cpu in isolatedCPUs {
       writer.begin(Self.isolated)
       writer.label(cpu)
@@ -54,7 +54,6 @@ final class CpuTopology {
     }
     write(Self.online, onlineGauges, into: writer)
     write(Self.coreThrottles, coreGauges, into: writer)
-    write(Self.packageThrottles, packageGauges, into: writer)
   }
 
   private func write(_ family: MetricFamily, _ gauges: [Gauge], into writer: MetricWriter) {

@@ -2,12 +2,18 @@
 
 import Bytes
 import Exposition
+import Flags
 import Kernel
 
 final class MeminfoCollector: Collector {
   static let name = "meminfo"
+  static let flags = [unknownFields.definition]
 
-  /// The fields that node_exporter knows; "(x)" becomes "_x" in the name. What is not here is not shown.
+  private static let unknownFields = Flag(
+    "collector.meminfo.unknown-fields", false,
+    "Export fields of /proc/meminfo that node_exporter does not know, too.")
+
+  /// The fields that node_exporter knows; "(x)" becomes "_x" in the name. What is not here is shown when a flag says so.
   private static let fields: Set<String> = [
     "MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached", "SwapCached", "Active", "Inactive", "Active(anon)",
     "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable", "Mlocked", "SwapTotal", "SwapFree", "Zswap",
@@ -20,31 +26,26 @@ final class MeminfoCollector: Collector {
 
   private let file: KernelFile
   private var buffer = ByteWriter(capacity: 4096)
-  private var families = FamilyCache { key in
-    guard fields.contains(key) else { return nil }
-    let name = key.filter { $0 != ")" }.split(separator: "(").joined(separator: "_")
-    // HugePages_Total and its kin are counts of pages, all else is in kB.
-    let field = key.hasPrefix("HugePages_") ? name : name + "_bytes"
-    return .gauge("node_memory_\(field)", "Memory information field \(field).")
-  }
+  private var families: FamilyCache
 
-  init(_ host: Host) { file = KernelFile(host.proc("meminfo")) }
+  init(_ host: Host) {
+    file = KernelFile(host.proc("meminfo"))
+    let showsUnknown = host.flags[Self.unknownFields]
+    families = FamilyCache { key in
+      guard showsUnknown || Self.fields.contains(key) else { return nil }
+      let name = Self.fieldName(key)
+      // HugePages_Total and its kin are counts of pages, all else is in kB.
+      let field = key.hasPrefix("HugePages_") ? name : name + "_bytes"
+      return .gauge("node_memory_\(field)", "Memory information field \(field).")
+    }
+  }
 
   func collect(into writer: MetricWriter) throws {
-    try file.read(into: &buffer) { bytes in try parse(bytes, into: writer) }
+    try file.read(into: &buffer) { bytes in try families.write(bytes, of: file.path, into: writer) }
   }
 
-  private func parse(_ bytes: RawSpan, into writer: MetricWriter) throws {
-    var lines = ByteScanner(bytes)
-    var position = -1
-    while let line = lines.line() {
-      position += 1
-      var fields = ByteScanner(line)
-      guard let key = fields.field(upTo: UInt8(ascii: ":")) else { continue }
-      guard let family = families.family(of: key, at: position) else { continue }
-      guard let value = fields.unsigned() else { throw MalformedFile(file.path, "expected a number", in: line) }
-      let isKilobytes = fields.field()?.equals("kB") ?? false
-      writer.sample(family, isKilobytes ? Double(value) * 1024 : Double(value))
-    }
+  /// "Active(anon)" gives "Active_anon".
+  static func fieldName(_ key: String) -> String {
+    (key.hasSuffix(")") ? String(key.dropLast()) : key).asMetricName
   }
 }

@@ -25,18 +25,6 @@ final class VmstatCollector: Collector {
   }
 
   func collect(into writer: MetricWriter) throws {
-    try file.read(into: &buffer) { bytes in try parse(bytes, into: writer) }
-  }
-
-  private func parse(_ bytes: RawSpan, into writer: MetricWriter) throws {
-    var lines = ByteScanner(bytes)
-    var position = -1
-    while let line = lines.line() {
-      position += 1
-      var fields = ByteScanner(line)
-      guard let key = fields.field(), let family = families.family(of: key, at: position) else { continue }
-      guard let value = fields.double() else { throw MalformedFile(file.path, "expected a number", in: line) }
-      writer.sample(family, value)
-    }
+    try file.read(into: &buffer) { bytes in try families.write(bytes, of: file.path, into: writer) }
   }
 }

@@ -14,14 +14,39 @@ final class TextfileCollector: Collector {
   private static let directory = Flag(
     "collector.textfile.directory", [String](),
     "Directory to read text files with metrics from, supports glob matching. (repeatable)")
-  static let flags = [directory.definition]
+  private static let partial = Flag(
+    "collector.textfile.partial", false,
+    "Serve what can be read of a file that has errors, and name the files in pilotfish_textfile_errors.")
+  private static let maximumAge = Flag(
+    "collector.textfile.max-age", [String](),
+    "Leave out files that were not modified for so long: a duration such as 24h for all directories, or "
+      + "DIRECTORY=DURATION for one. (repeatable)")
+  static let flags = [directory.definition, partial.definition, maximumAge.definition]
 
   private static let modified = MetricFamily.gauge(
     "node_textfile_mtime_seconds", "Unixtime mtime of textfiles successfully read.", ["file"])
   private static let scrapeError = MetricFamily.gauge(
     "node_textfile_scrape_error", "1 if there was an error opening or reading a file, 0 otherwise")
 
-  private let patterns: [String]
+  private static let errors = MetricFamily.gauge(
+    "pilotfish_textfile_errors", "Lines, families or files that are not served, by the reason.", ["file", "reason"])
+
+  /// What the flags say of one directory.
+  private struct Folder {
+    let pattern: String
+    /// Seconds.
+    let maximumAge: Double?
+  }
+
+  private struct Finding {
+    let path: String
+    let maximumAge: Double?
+  }
+
+  private let folders: [Folder]
+  private let salvages: Bool
+  /// Whether faults are shown in a metric: not without a flag that node_exporter does not have.
+  private let showsErrors: Bool
   private let logger: Logger
   private var files: [String: Textfile] = [:]
   private var buffer = ByteWriter()
@@ -29,56 +54,105 @@ final class TextfileCollector: Collector {
   private var merged: [Textfile.Content] = []
   private var exposition = TextfileExposition([])
 
-  init(_ host: Host) {
-    patterns = host.flags[Self.directory].filter { !$0.isEmpty }
+  init(_ host: Host) throws(CollectorConfigurationError) {
+    let ages = try Self.ages(host.flags[Self.maximumAge])
+    folders = host.flags[Self.directory].filter { !$0.isEmpty }.map { pattern in
+      Folder(pattern: pattern, maximumAge: ages[pattern] ?? ages[""])
+    }
+    salvages = host.flags[Self.partial]
+    showsErrors = salvages || !ages.isEmpty
     logger = host.logger
+  }
+
+  /// Seconds by directory; "" stands for all others.
+  private static func ages(_ texts: [String]) throws(CollectorConfigurationError) -> [String: Double] {
+    var ages: [String: Double] = [:]
+    for text in texts {
+      let (directory, age) =
+        text.lastIndex(of: "=").map { (String(text[..<$0]), String(text[text.index(after: $0)...])) } ?? ("", text)
+      do {
+        ages[directory] = Double(try Duration.parse(age).nanoseconds) / 1e9
+      } catch {
+        throw CollectorConfigurationError("--\(maximumAge.definition.name): \(error.reason)")
+      }
+    }
+    return ages
   }
 
   func collect(into writer: MetricWriter) throws {
     var hasFailed = false
-    let paths = findFiles(&hasFailed)
-    var contents: [Textfile.Content] = []
-    for path in paths {
-      let file = files[path] ?? Textfile(path)
-      files[path] = file
+    var faults: [(path: String, fault: TextFault, count: Int)] = []
+    let findings = findFiles(&hasFailed)
+    var read: [Textfile.Content] = []
+    var shown: [Textfile.Content] = []
+    let now = Double(time(nil))
+    for finding in findings {
+      let file = files[finding.path] ?? Textfile(finding.path, salvages: salvages)
+      files[finding.path] = file
       switch file.read(&buffer) {
-      case .success(let content): contents.append(content)
       case .failure(let failure):
-        hasFailed = true
+        faults.append((finding.path, failure.fault, 1))
         if failure.isNew { logger.error("failed to collect textfile data: \(failure.reason)") }
+      case .success(let content):
+        faults += content.faults.map { (content.path, $0.key, $0.value) }
+        if content.faults.isEmpty { read.append(content) }
+        if let age = finding.maximumAge, now - content.modified > age {
+          faults.append((content.path, .expired, 1))
+        } else {
+          shown.append(content)
+        }
       }
     }
-    if files.count > paths.count { files = files.filter { paths.contains($0.key) } }
-    if !contents.elementsEqual(merged, by: ===) {
-      merged = contents
-      exposition = TextfileExposition(contents)
-      for problem in exposition.problems { logger.error("\(problem)") }
+    if files.count > findings.count {
+      let paths = Set(findings.map(\.path))
+      files = files.filter { paths.contains($0.key) }
     }
+    if !shown.elementsEqual(merged, by: ===) { merge(shown) }
     exposition.write(to: writer)
-    for content in contents {
-      writer.begin(Self.modified)
-      writer.label(content.path)
-      writer.end(content.modified)
+    for content in read { writer.write(Self.modified, [content.path], content.modified) }
+    hasFailed = hasFailed || !faults.isEmpty || !exposition.problems.isEmpty
+    writer.sample(Self.scrapeError, hasFailed ? 1.0 : 0.0)
+    if showsErrors { write(faults, into: writer) }
+  }
+
+  private func merge(_ contents: [Textfile.Content]) {
+    for content in contents where !content.faults.isEmpty && !merged.contains(where: { $0 === content }) {
+      let lines = content.faults.map { "\($0.value) by \($0.key.rawValue)" }.sorted().joined(separator: ", ")
+      logger.error("lines of a text file left out: \(content.path): \(lines)")
     }
-    writer.sample(Self.scrapeError, hasFailed || !exposition.problems.isEmpty ? 1.0 : 0.0)
+    merged = contents
+    exposition = TextfileExposition(contents)
+    for problem in exposition.problems { logger.error("\(problem.reason)") }
+  }
+
+  private func write(_ faults: [(path: String, fault: TextFault, count: Int)], into writer: MetricWriter) {
+    for (path, fault, count) in faults {
+      writer.write(Self.errors, [path, fault.rawValue], Double(count))
+    }
+    let conflicts = Dictionary(grouping: exposition.problems, by: \.path)
+    for (path, problems) in conflicts {
+      writer.write(Self.errors, [path, TextFault.conflict.rawValue], Double(problems.count))
+    }
   }
 
   /// The *.prom files, folder by folder; each once.
-  private func findFiles(_ hasFailed: inout Bool) -> [String] {
-    var paths: [String] = []
+  private func findFiles(_ hasFailed: inout Bool) -> [Finding] {
+    var findings: [Finding] = []
     var known: Set<String> = []
-    for directory in patterns.flatMap(Self.directories) {
-      do {
-        for name in try Directory.names(directory) where name.hasSuffix(".prom") {
-          let path = Self.clean("\(directory)/\(name)")
-          if known.insert(path).inserted { paths.append(path) }
+    for folder in folders {
+      for directory in Self.directories(folder.pattern) {
+        do {
+          for name in try Directory.names(directory) where name.hasSuffix(".prom") {
+            let path = Self.clean("\(directory)/\(name)")
+            if known.insert(path).inserted { findings.append(Finding(path: path, maximumAge: folder.maximumAge)) }
+          }
+        } catch {
+          hasFailed = true
+          logger.error("failed to read textfile collector directory: \(error)")
         }
-      } catch {
-        hasFailed = true
-        logger.error("failed to read textfile collector directory: \(error)")
       }
     }
-    return paths
+    return findings
   }
 
   /// What a pattern stands for: itself, when nothing matches.
@@ -104,97 +178,5 @@ final class TextfileCollector: Collector {
       }
     }
     return (isAbsolute ? "/" : "") + parts.joined(separator: "/")
-  }
-}
-
-/// One file, read again only when it has changed.
-final class Textfile {
-  /// What stood in it at one time.
-  final class Content {
-    let path: String
-    /// Whole seconds since the epoch.
-    let modified: Double
-    let families: [TextFamily]
-
-    init(path: String, modified: Double, families: [TextFamily]) {
-      self.path = path
-      self.modified = modified
-      self.families = families
-    }
-  }
-
-  struct Failure: Error {
-    let reason: String
-    /// Not the same as last time.
-    let isNew: Bool
-  }
-
-  /// Bytes; a longer file is refused.
-  static let limit = 16 << 20
-
-  private let path: String
-  private var state: Result<Content, Failure>?
-  private var inode: UInt = 0
-  private var size = 0
-  private var seconds = 0
-  private var nanoseconds = 0
-
-  init(_ path: String) { self.path = path }
-
-  /// The content; or why there is none: not a regular file (a FIFO would never end), too long, or not the format.
-  func read(_ buffer: inout ByteWriter) -> Result<Content, Failure> {
-    // O_NONBLOCK: opening a FIFO does not wait for its writer.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { return fail(KernelError("open", path).description) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { return fail(KernelError("stat", path).description) }
-    guard status.st_mode & S_IFMT == S_IFREG else { return fail("\(path): not a regular file") }
-    let isUnchanged =
-      status.st_ino == inode && status.st_size == size && status.st_mtim.tv_sec == seconds
-      && status.st_mtim.tv_nsec == nanoseconds
-    if isUnchanged, let state { return state.mapError { Failure(reason: $0.reason, isNew: false) } }
-    guard status.st_size <= Self.limit else { return fail("\(path): longer than \(Self.limit) bytes") }
-    do {
-      try Self.readAll(descriptor, path, &buffer)
-      let families = try TextFamilyParser.parse(buffer.bytes)
-      state = .success(Content(path: path, modified: Double(status.st_mtim.tv_sec), families: families))
-    } catch let error as KernelError {
-      return fail(error.description)
-    } catch {
-      state = .failure(Failure(reason: "\(path): \(error)", isNew: true))
-    }
-    inode = UInt(status.st_ino)
-    size = Int(status.st_size)
-    seconds = status.st_mtim.tv_sec
-    nanoseconds = status.st_mtim.tv_nsec
-    return state ?? fail("\(path): not read")
-  }
-
-  /// A failure that may be gone next time, whatever the file's times say.
-  private func fail(_ reason: String) -> Result<Content, Failure> {
-    var isNew = true
-    if case .failure(let last) = state { isNew = last.reason != reason }
-    inode = 0
-    state = .failure(Failure(reason: reason, isNew: false))
-    return .failure(Failure(reason: reason, isNew: isNew))
-  }
-
-  private static func readAll(_ descriptor: Int32, _ path: String, _ buffer: inout ByteWriter) throws(KernelError) {
-    buffer.removeAll()
-    let chunk = 64 << 10
-    while true {
-      let before = buffer.count
-      var failure: Int32 = 0
-      buffer.append(capacity: chunk) { room in
-        let count = Glibc.read(descriptor, room.baseAddress, room.count)
-        if count < 0 { failure = errno }
-        return max(count, 0)
-      }
-      if failure == EINTR { continue }
-      guard failure == 0 else { throw KernelError("read", path, code: failure) }
-      if buffer.count == before { return }
-      guard buffer.count <= limit else { throw KernelError("read", path, code: EFBIG) }
-    }
   }
 }

@@ -20,7 +20,7 @@ struct TextfileExposition {
   private var plain: [Plain] = []
   private var pointwise: [Pointwise] = []
   /// Families that contradict those of an earlier file, and are left out.
-  private(set) var problems: [String] = []
+  private(set) var problems: [(path: String, reason: String)] = []
 
   /// - Parameter contents: an earlier file's help text and type win.
   init(_ contents: [Textfile.Content]) {
@@ -31,7 +31,7 @@ struct TextfileExposition {
       for family in content.families {
         let earlier = parts[family.name, default: []]
         if let problem = Self.contradiction(of: family, to: earlier, in: content.path) {
-          problems.append(problem)
+          problems.append((content.path, problem))
           continue
         }
         if earlier.isEmpty { names.append(family.name) }

@@ -5,40 +5,6 @@
 import Bytes
 import Exposition
 
-/// The samples of one name in one file.
-struct TextFamily {
-  /// A counter's, gauge's or untyped metric's value; or a whole histogram or summary.
-  struct Series {
-    /// By name; without `le` and `quantile`.
-    var labels: [Label]
-    var value = 0.0
-    /// By upper bound or by quantile: the value.
-    var points: [Double: Double] = [:]
-    var sum = 0.0
-    var count = 0.0
-  }
-
-  struct Label: Equatable {
-    var name: String
-    var value: String
-  }
-
-  let name: String
-  var help: String?
-  var type: MetricType?
-  var series: [Series] = []
-
-  var isPointwise: Bool { type == .histogram || type == .summary }
-}
-
-/// Why a text cannot be taken.
-struct TextFamilyError: Error, CustomStringConvertible {
-  /// From 1.
-  let line: Int
-  let reason: String
-  var description: String { "line \(line): \(reason)" }
-}
-
 /// One reading of a text.
 struct TextFamilyParser {
   private var families: [TextFamily] = []
@@ -50,17 +16,57 @@ struct TextFamilyParser {
   /// The families in the text that have samples, in the order of their names.
   static func parse(_ text: RawSpan) throws(TextFamilyError) -> [TextFamily] {
     var parser = TextFamilyParser()
-    var lines = ByteScanner(text)
-    while let line = lines.line() {
-      parser.lineNumber += 1
-      guard text[lines.position - 1] == .newline else { throw parser.error("unexpected end of input stream") }
-      try parser.take(line)
-    }
-    return parser.families.filter { !$0.series.isEmpty }
+    try parser.take(text) { error throws(TextFamilyError) in throw error }
+    return parser.taken
+  }
+
+  /// What can be taken of a text: the families, and why lines were left out. Of a histogram or a summary all or nothing
+  /// is taken.
+  static func salvage(_ text: RawSpan) -> (families: [TextFamily], errors: [TextFamilyError]) {
+    var parser = TextFamilyParser()
+    var errors: [TextFamilyError] = []
+    parser.take(text) { errors.append($0) }
+    return (parser.taken, errors)
+  }
+
+  private var taken: [TextFamily] {
+    families.filter { !$0.series.isEmpty && !$0.isBroken }
       .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
-  private func error(_ reason: String) -> TextFamilyError { TextFamilyError(line: lineNumber, reason: reason) }
+  private mutating func take<E: Error>(
+    _ text: RawSpan, onError report: (TextFamilyError) throws(E) -> Void
+  ) throws(E) {
+    var lines = ByteScanner(text)
+    while let line = lines.line() {
+      lineNumber += 1
+      do throws(TextFamilyError) {
+        guard text[lines.position - 1] == .newline else { throw error("unexpected end of input stream", .truncated) }
+        try take(line)
+      } catch {
+        try report(error)
+        breakFamily(of: line)
+      }
+    }
+  }
+
+  /// Marks the histogram or the summary that the line's sample is a part of.
+  private mutating func breakFamily(of line: RawSpan) {
+    var scanner = ByteScanner(line)
+    scanner.skipBlanks()
+    let start = scanner.position
+    while let byte = scanner.next, byte != UInt8(ascii: "{"), byte != .space, byte != .tab { scanner.position += 1 }
+    let name = String(utf8: line.extracting(start..<scanner.position))
+    for ending in ["", "_sum", "_count", "_bucket"] where name.hasSuffix(ending) {
+      if let place = places[String(name.dropLast(ending.count))], families[place].isPointwise {
+        families[place].isBroken = true
+      }
+    }
+  }
+
+  private func error(_ reason: String, _ fault: TextFault = .syntax) -> TextFamilyError {
+    TextFamilyError(fault: fault, line: lineNumber, reason: reason)
+  }
 
   private mutating func take(_ line: RawSpan) throws(TextFamilyError) {
     var scanner = ByteScanner(line)
@@ -88,7 +94,7 @@ struct TextFamilyParser {
     let place = place(of: String(utf8: field))
     if isHelp {
       guard families[place].help == nil else {
-        throw error("second HELP line for metric name \"\(families[place].name)\"")
+        throw error("second HELP line for metric name \"\(families[place].name)\"", .metadata)
       }
       families[place].help = try Self.unescapedHelp(scanner.rest, lineNumber)
     } else {
@@ -99,10 +105,10 @@ struct TextFamilyParser {
   private mutating func takeType(_ text: RawSpan, _ place: Int) throws(TextFamilyError) {
     guard families[place].type == nil, families[place].series.isEmpty else {
       throw error(
-        "second TYPE line for metric name \"\(families[place].name)\", or TYPE reported after samples")
+        "second TYPE line for metric name \"\(families[place].name)\", or TYPE reported after samples", .metadata)
     }
     guard let type = MetricType(rawValue: String(utf8: text).lowercased()) else {
-      throw error("unknown metric type \"\(String(utf8: text))\"")
+      throw error("unknown metric type \"\(String(utf8: text))\"", .metadata)
     }
     families[place].type = type
   }
@@ -124,7 +130,7 @@ struct TextFamilyParser {
         switch offset < text.byteCount ? text[offset] : 0 {
         case UInt8(ascii: "\\"): byte = UInt8(ascii: "\\")
         case UInt8(ascii: "n"): byte = .newline
-        default: throw TextFamilyError(line: line, reason: "invalid escape sequence in help text")
+        default: throw TextFamilyError(fault: .metadata, line: line, reason: "invalid escape sequence in help text")
         }
       }
       bytes.append(byte)
@@ -145,10 +151,10 @@ struct TextFamilyParser {
     var labels: [TextFamily.Label] = []
     if scanner.skip(UInt8(ascii: "{")) { labels = try takeLabels(&scanner) }
     guard let text = scanner.field(), let value = number(text) else {
-      throw error("expected float as value, got \"\(String(utf8: scanner.rest))\"")
+      throw error("expected float as value, got \"\(String(utf8: scanner.rest))\"", .value)
     }
     guard scanner.field() == nil else {
-      throw error("contains unsupported client-side timestamps")
+      throw error("contains unsupported client-side timestamps", .timestamp)
     }
     labels.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     for (label, next) in zip(labels, labels.dropFirst()) where label.name == next.name {
@@ -254,7 +260,7 @@ struct TextFamilyParser {
     case .point:
       guard let text = allLabels.first(where: { $0.name == key })?.value else { return }
       guard let point = number(text.utf8.span.bytes) else {
-        throw error("expected float as value for \"\(key)\" label, got \"\(text)\"")
+        throw error("expected float as value for \"\(key)\" label, got \"\(text)\"", .value)
       }
       // A NaN is no key, and no bound either.
       guard !point.isNaN else { return }
