@@ -6,20 +6,32 @@ public enum CollectorRegistry {
   /// One line a collector, by name; the textfile collector last, since of two equal series the earlier stays and the
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
+    BondingCollector.self,
     CpuCollector.self,
     DiskstatsCollector.self,
+    DmiCollector.self,
+    EdacCollector.self,
     EntropyCollector.self,
+    FibrechannelCollector.self,
     FilesystemCollector.self,
+    HwmonCollector.self,
+    InfinibandCollector.self,
     LoadavgCollector.self,
     MeminfoCollector.self,
     NetdevCollector.self,
+    NvmeCollector.self,
+    NvmesubsystemCollector.self,
     OsCollector.self,
+    PowersupplyclassCollector.self,
     PressureCollector.self,
+    RaplCollector.self,
     StatCollector.self,
+    TapestatsCollector.self,
     ThermalZoneCollector.self,
     TimeCollector.self,
     UnameCollector.self,
     VmstatCollector.self,
+    WatchdogCollector.self,
     TextfileCollector.self,
   ]
 

@@ -82,20 +82,38 @@ public final class KernelFile {
 
 /// A directory's content.
 public enum Directory {
+  /// What readdir(3) tells of a file.
+  public struct Entry: Equatable, Sendable {
+    public let name: String
+    /// Of the entry itself, were it a link: in sysfs another one when a device went and another came by its name.
+    public let inode: UInt64
+    /// False for a link to one, too.
+    public let isDirectory: Bool
+  }
+
   /// The names in a directory, but for `.` and `..`, in byte order.
   ///
   /// - Parameter limit: entries; what is beyond is left out.
   public static func names(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> [String] {
+    try entries(path, limit: limit).map(\.name)
+  }
+
+  /// What is in a directory, but for `.` and `..`, in byte order of the names.
+  ///
+  /// - Parameter limit: entries; what is beyond is left out.
+  public static func entries(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> [Entry] {
     guard let directory = opendir(path) else { throw KernelError("open", path) }
     defer { closedir(directory) }
-    var names: [String] = []
-    while names.count < limit, let entry = readdir(directory) {
+    var entries: [Entry] = []
+    while entries.count < limit, let entry = readdir(directory) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      if name != ".", name != ".." { names.append(name) }
+      guard name != ".", name != ".." else { continue }
+      let isDirectory = Int(entry.pointee.d_type) == Int(DT_DIR)
+      entries.append(Entry(name: name, inode: UInt64(entry.pointee.d_ino), isDirectory: isDirectory))
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
   /// The directory's size as stat(2) has it, in bytes; in /proc/PID/fd the number of descriptors, since Linux 6.2.
