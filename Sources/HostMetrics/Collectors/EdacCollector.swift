@@ -60,16 +60,18 @@ final class EdacCollector: Collector {
   private final class Row {
     let number: String
     let path: String
-    /// The channels' numbers.
-    var channels: FolderFiles<[String]>
+    /// With their files' full names.
+    var channels: FolderFiles<[(number: String, attributes: [Attribute])]>
 
     init(number: String, path: String) {
       self.number = number
       self.path = path
       channels = FolderFiles([path]) { folders in
         folders[0].compactMap { file in
-          guard file.hasSuffix("_ce_count") else { return nil }
-          return String(file.dropLast(9)).number(after: "ch")
+          guard file.hasSuffix("_ce_count"), let number = String(file.dropLast(9)).number(after: "ch") else {
+            return nil
+          }
+          return (number, EdacCollector.channel.map { Attribute("ch\(number)_\($0.file)", $0.family, $0.format) })
         }
       }
     }
@@ -93,8 +95,8 @@ final class EdacCollector: Collector {
       for row in (try? controller.rows.present()) ?? [] {
         reader.write(Self.row, of: row.path, labels: [number, row.number], into: writer)
         for channel in row.channels.current() {
-          let labels = [channel, number, row.number, dimmLabel(of: channel, row)]
-          reader.write(Self.channel, of: "\(row.path)/ch\(channel)_", labels: labels, into: writer)
+          let labels = [channel.number, number, row.number, dimmLabel(of: channel.number, row)]
+          reader.write(channel.attributes, of: row.path, labels: labels, into: writer)
         }
       }
     }
