@@ -50,7 +50,27 @@ final class TemporaryDirectory {
     mkdir("\(path)/\(name)", 0o755)
   }
 
+  /// Makes a symbolic link; `target` is as the link holds it.
+  func link(_ name: String, to target: String) {
+    makeDirectories(above: name)
+    symlink(target, "\(path)/\(name)")
+  }
+
   func delete(_ name: String) { unlink("\(path)/\(name)") }
+
+  func move(_ name: String, to other: String) { rename("\(path)/\(name)", "\(path)/\(other)") }
+
+  /// Writes files below a folder: a line each, its path and its text.
+  func writeTree(_ folder: String, _ lines: String) {
+    for (name, text) in Self.files(lines) { write("\(folder)/\(name)", text + "\n") }
+  }
+
+  static func files(_ lines: String) -> [(name: String, text: String)] {
+    lines.split(separator: "\n").map { line in
+      let name = line.prefix { $0 != " " }
+      return (String(name), String(line[name.endIndex...].dropFirst()))
+    }
+  }
 
   private func makeDirectories(above name: String) {
     var directory = path
@@ -61,6 +81,8 @@ final class TemporaryDirectory {
   }
 
   private func remove(_ path: String) {
+    // Links are not followed.
+    if unlink(path) == 0 { return }
     if let directory = opendir(path) {
       while let entry = readdir(directory) {
         let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
@@ -70,8 +92,6 @@ final class TemporaryDirectory {
       }
       closedir(directory)
       rmdir(path)
-    } else {
-      unlink(path)
     }
   }
 }

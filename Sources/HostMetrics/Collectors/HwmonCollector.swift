@@ -67,7 +67,8 @@ final class HwmonCollector: Collector {
   private struct Sensor {
     typealias Place = (folder: String, file: String)
 
-    let name: String
+    /// Of its samples: the chip's and its own name.
+    let labels: [String]
     var label: [Place] = []
     var values: [(metric: HwmonMetric, places: [Place])] = []
   }
@@ -93,7 +94,7 @@ final class HwmonCollector: Collector {
       guard let label = chip.label else { continue }
       let sensors = chip.sensors.current()
       if let name = chip.driverName { writer.write(Self.chipName, [label, name], 1) }
-      for sensor in sensors { write(sensor, of: label, into: writer) }
+      for sensor in sensors { write(sensor, into: writer) }
     }
   }
 
@@ -114,14 +115,17 @@ final class HwmonCollector: Collector {
       chip.label = chipFilter.isIgnored(label) ? nil : label
       let folders = [chip.path, "\(chip.path)/device"]
       chip.sensors = FolderFiles(folders) { [sensorFilter, metrics] files in
-        Self.sensors(zip(folders, files).map { ($0, $1) }, metrics) { !sensorFilter.isIgnored("\(label);\($0)") }
+        Self.sensors(of: label, zip(folders, files).map { ($0, $1) }, metrics) { sensor in
+          !sensorFilter.isIgnored("\(label);\(sensor)")
+        }
       }
     }
   }
 
   /// The sensors that the files belong to.
   private static func sensors(
-    _ folders: [(path: String, files: [String])], _ metrics: HwmonMetrics, where isShown: (_ sensor: String) -> Bool
+    of chip: String, _ folders: [(path: String, files: [String])], _ metrics: HwmonMetrics,
+    where isShown: (_ sensor: String) -> Bool
   ) -> [Sensor] {
     var places: [String: [String: (file: HwmonFile, places: [Sensor.Place])]] = [:]
     for folder in folders {
@@ -131,7 +135,7 @@ final class HwmonCollector: Collector {
       }
     }
     return places.filter { isShown($0.key) }.sorted { $0.key < $1.key }.map { name, elements in
-      var sensor = Sensor(name: name, label: elements["label"]?.places ?? [])
+      var sensor = Sensor(labels: [chip, name], label: elements["label"]?.places ?? [])
       for element in elements.values.sorted(by: { $0.file.element < $1.file.element }) {
         guard let metric = metrics.metric(of: element.file, hasPlainFile: elements[""] != nil) else { continue }
         sensor.values.append((metric, element.places))
@@ -142,15 +146,15 @@ final class HwmonCollector: Collector {
 
   // MARK: Values
 
-  private func write(_ sensor: Sensor, of chip: String, into writer: MetricWriter) {
+  private func write(_ sensor: Sensor, into writer: MetricWriter) {
     let label = text(sensor.label)
-    if let label { writer.write(Self.sensorLabel, [chip, label, sensor.name], 1) }
+    if let label { writer.write(Self.sensorLabel, [sensor.labels[0], label, sensor.labels[1]], 1) }
     for (metric, places) in sensor.values {
       guard let value = value(places, metric.format) else { continue }
       if !metric.isNamedByLabel {
-        writer.write(metric.family, [chip, sensor.name], value)
+        writer.write(metric.family, sensor.labels, value)
       } else if let label {
-        writer.write(metric.family, [chip, hwmonName(label)], value)
+        writer.write(metric.family, [sensor.labels[0], hwmonName(label)], value)
       }
     }
   }

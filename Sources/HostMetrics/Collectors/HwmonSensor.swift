@@ -38,18 +38,21 @@ struct HwmonMetric {
   let family: MetricFamily
   let format: NumberFormat
   /// Whether the label `sensor` is the sensor's own label instead of its name; without one there is no sample.
-  var isNamedByLabel = false
+  let isNamedByLabel: Bool
 
-  /// As node_exporter has it: three kinds of sensors have a name of their own, the others that of type and element.
-  ///
   /// - Parameter hasPlainFile: whether the sensor has a file without an element.
   init?(type: String, element: String, hasPlainFile: Bool) {
-    func gauge(_ name: String, _ help: String) -> MetricFamily {
-      .gauge("node_hwmon_\(name)", help, ["chip", "sensor"])
-    }
-    func use(_ name: String, _ help: String, _ format: NumberFormat) -> (MetricFamily, NumberFormat) {
-      (gauge(name, help), format)
-    }
+    guard let (name, help, format) = Self.shown(type, element, hasPlainFile) else { return nil }
+    let isCounter = name.hasSuffix("_joule_total")
+    family = MetricFamily("node_hwmon_\(name)", isCounter ? .counter : .gauge, help, labels: ["chip", "sensor"])
+    self.format = format
+    isNamedByLabel = type == "freq" && element == "input"
+  }
+
+  /// As node_exporter has it: three kinds of sensors have a name of their own, the others that of type and element.
+  private static func shown(
+    _ type: String, _ element: String, _ hasPlainFile: Bool
+  ) -> (name: String, help: String, format: NumberFormat)? {
     var name = type
     if element == "input" {
       if hasPlainFile { name += "_input" }
@@ -57,43 +60,32 @@ struct HwmonMetric {
       name += "_" + hwmonName(element)
     }
     switch (type, element) {
-    case ("beep_enable", ""): (family, format) = use("beep_enabled", "Hardware beep enabled", .isOne)
-    case ("vrm", ""): (family, format) = use("voltage_regulator_version", "Hardware voltage regulator", .plain)
+    case ("beep_enable", ""): return ("beep_enabled", "Hardware beep enabled", .isOne)
+    case ("vrm", ""): return ("voltage_regulator_version", "Hardware voltage regulator", .plain)
     case ("update_interval", ""):
-      (family, format) = use("update_interval_seconds", "Hardware monitor update interval", .thousandths)
+      return ("update_interval_seconds", "Hardware monitor update interval", .thousandths)
     case ("beep_enable", _), ("vrm", _), ("update_interval", _), (_, "label"): return nil
-    case (_, "fault"), (_, "alarm"): (family, format) = use(name, "Hardware sensor \(element) status (\(type))", .plain)
-    case (_, "beep"):
-      (family, format) = use("\(name)_enabled", "Hardware monitor sensor has beeping enabled", .plain)
-    case ("in", _), ("cpu", _):
-      (family, format) = use("\(name)_volts", "Hardware monitor for voltage (\(element))", .thousandths)
+    case (_, "fault"), (_, "alarm"): return (name, "Hardware sensor \(element) status (\(type))", .plain)
+    case (_, "beep"): return ("\(name)_enabled", "Hardware monitor sensor has beeping enabled", .plain)
+    case ("in", _), ("cpu", _): return ("\(name)_volts", "Hardware monitor for voltage (\(element))", .thousandths)
     case ("temp", _) where element != "type":
       let shown = element.isEmpty ? "input" : element
-      (family, format) = use("\(name)_celsius", "Hardware monitor for temperature (\(shown))", .thousandths)
-    case ("curr", _):
-      (family, format) = use("\(name)_amps", "Hardware monitor for current (\(element))", .thousandths)
+      return ("\(name)_celsius", "Hardware monitor for temperature (\(shown))", .thousandths)
+    case ("curr", _): return ("\(name)_amps", "Hardware monitor for current (\(element))", .thousandths)
     case ("energy", _):
-      family = .counter(
-        "node_hwmon_\(name)_joule_total", "Hardware monitor for joules used so far (\(element))", ["chip", "sensor"])
-      format = .millionths
-    case ("power", "accuracy"):
-      (family, format) = use(name, "Hardware monitor power meter accuracy, as a ratio", .millionths)
+      return ("\(name)_joule_total", "Hardware monitor for joules used so far (\(element))", .millionths)
+    case ("power", "accuracy"): return (name, "Hardware monitor power meter accuracy, as a ratio", .millionths)
     case ("power", "average_interval"), ("power", "average_interval_min"), ("power", "average_interval_max"):
-      (family, format) = use(
-        "\(name)_seconds", "Hardware monitor power usage update interval (\(element))", .thousandths)
-    case ("power", _):
-      (family, format) = use("\(name)_watt", "Hardware monitor for power usage in watts (\(element))", .millionths)
+      return ("\(name)_seconds", "Hardware monitor power usage update interval (\(element))", .thousandths)
+    case ("power", _): return ("\(name)_watt", "Hardware monitor for power usage in watts (\(element))", .millionths)
     case ("humidity", _):
-      (family, format) = use(
-        name,
-        "Hardware monitor for humidity, as a ratio (multiply with 100.0 to get the humidity as a percentage) "
-          + "(\(element))", .millionths)
+      let help =
+        "Hardware monitor for humidity, as a ratio (multiply with 100.0 to get the humidity as a percentage) (\(element))"
+      return (name, help, .millionths)
     case ("fan", "input"), ("fan", "min"), ("fan", "max"), ("fan", "target"):
-      (family, format) = use("\(name)_rpm", "Hardware monitor for fan revolutions per minute (\(element))", .plain)
-    case ("freq", "input"):
-      (family, format) = use("\(name)_freq_mhz", "Hardware monitor for GPU frequency in MHz", .millionths)
-      isNamedByLabel = true
-    default: (family, format) = use(name, "Hardware monitor \(type) element \(element)", .plain)
+      return ("\(name)_rpm", "Hardware monitor for fan revolutions per minute (\(element))", .plain)
+    case ("freq", "input"): return ("\(name)_freq_mhz", "Hardware monitor for GPU frequency in MHz", .millionths)
+    default: return (name, "Hardware monitor \(type) element \(element)", .plain)
     }
   }
 }
