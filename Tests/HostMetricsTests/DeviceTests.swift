@@ -419,7 +419,7 @@ private func samples(_ collector: any Collector) throws -> [String] {
     root.makeFIFO("\(folder)/board_name")
     root.makeDirectory("\(folder)/board_vendor")
     let collector = try DmiCollector(.fixture(DmiCollector.self, root.path))
-    let info = #"bios_date="04/12/2021",board_name="",chassis_version="",product_name="\u{fffd}x \u{fffd}""#
+    let info = #"bios_date="04/12/2021",board_name="",chassis_version="",product_name="\#u{fffd}x \#u{fffd}""#
     #expect(try samples(collector) == ["node_dmi_info{\(info),system_vendor=\"Dell Inc.\"} 1"])
     // It was read once.
     root.write("\(folder)/bios_date", "05/12/2021\n")
