@@ -76,6 +76,29 @@ extension RawSpan {
 extension String {
   /// The bytes as UTF-8; each ill-formed sequence becomes U+FFFD.
   public init(utf8 bytes: RawSpan) { self = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+
+  /// The bytes as UTF-8; each run of ill-formed ones becomes one U+FFFD, as by Go's strings.ToValidUTF8.
+  public init(mendedUTF8 bytes: RawSpan) {
+    guard !bytes.isUTF8 else {
+      self.init(utf8: bytes)
+      return
+    }
+    self.init()
+    var input = bytes.array.makeIterator()
+    var parser = Unicode.UTF8.ForwardParser()
+    var isMended = false
+    while true {
+      switch parser.parseScalar(from: &input) {
+      case .valid(let scalar):
+        unicodeScalars.append(Unicode.UTF8.decode(scalar))
+        isMended = false
+      case .error:
+        if !isMended { unicodeScalars.append("\u{fffd}") }
+        isMended = true
+      case .emptyInput: return
+      }
+    }
+  }
 }
 
 extension RawSpan {

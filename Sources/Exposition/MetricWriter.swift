@@ -21,6 +21,7 @@ public final class MetricWriter {
     /// Where the number starts, and so where the labels end.
     var value: Int32
     var end: Int32
+    var labelCount: Int32 = 0
   }
 
   /// Successive lines of one family.
@@ -115,6 +116,7 @@ public final class MetricWriter {
   public func end(_ value: Double) {
     assert(openLabels == runs.last?.family.pieces.count, "a label value is missing or too many")
     openLine.value = Int32(truncatingIfNeeded: text.count)
+    openLine.labelCount = Int32(truncatingIfNeeded: openLabels - 1)
     text.append(goFloat: value)
     closeLine()
   }
@@ -152,7 +154,7 @@ public final class MetricWriter {
     text.append(labels.isEmpty ? " " : "} ")
     openLine = Line(
       start: Int32(truncatingIfNeeded: start), labels: Int32(truncatingIfNeeded: labelStart),
-      value: Int32(truncatingIfNeeded: text.count), end: 0)
+      value: Int32(truncatingIfNeeded: text.count), end: 0, labelCount: Int32(truncatingIfNeeded: labels.count))
     text.append(goFloat: value)
     closeLine()
   }

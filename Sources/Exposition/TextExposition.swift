@@ -165,6 +165,8 @@ public final class TextExposition {
   private func compare(_ left: LineReference, _ right: LineReference) -> Int {
     let (leftWriter, rightWriter) = (writers[Int(left.writer)], writers[Int(right.writer)])
     let (leftLine, rightLine) = (leftWriter.lines[Int(left.line)], rightWriter.lines[Int(right.line)])
+    // client_golang puts the series with fewer labels first.
+    if leftLine.labelCount != rightLine.labelCount { return Int(leftLine.labelCount - rightLine.labelCount) }
     return leftWriter.withText(leftLine.labels..<leftLine.value) { left in
       rightWriter.withText(rightLine.labels..<rightLine.value) { right in compareLabels(left, right) }
     }

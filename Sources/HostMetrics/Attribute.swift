@@ -21,8 +21,10 @@ struct NumberFormat: Sendable {
   /// The value; nil when the text is none.
   let value: @Sendable (RawSpan) -> Double?
 
-  /// A whole number, with or without a sign.
+  /// A whole number, with or without a sign, or hexadecimal digits behind "0x".
   static let decimal = NumberFormat { text in wholeNumber(text) }
+  /// The same without a sign.
+  static let unsigned = NumberFormat { text in unsignedNumber(text).map { Double($0) } }
   /// Hexadecimal digits, with or without "0x".
   static let hex = NumberFormat { text in UInt64(hex: text).map { Double($0) } }
   /// Thousandths.
@@ -37,8 +39,18 @@ struct NumberFormat: Sendable {
     NumberFormat { text in wholeNumber(text).map { $0 * factor } }
   }
 
+  /// A whole number of which `divisor` make one.
+  static func over(_ divisor: Double) -> NumberFormat {
+    NumberFormat { text in wholeNumber(text).map { $0 / divisor } }
+  }
+
+  /// Decimal digits, or hexadecimal ones behind "0x".
+  static func unsignedNumber(_ text: RawSpan) -> UInt64? {
+    text.starts(with: "0x") ? UInt64(hex: text) : UInt64(decimal: text)
+  }
+
   private static func wholeNumber(_ text: RawSpan) -> Double? {
-    if let value = UInt64(decimal: text) { return Double(value) }
+    if let value = unsignedNumber(text) { return Double(value) }
     return Int64(decimal: text).map { Double($0) }
   }
 }
@@ -61,5 +73,52 @@ extension MetricWriter {
     begin(family)
     for label in labels { self.label(label) }
     end(value)
+  }
+}
+
+/// A sample of the value 1 that shows texts of a device's folder as its labels.
+struct DeviceInfo {
+  let family: MetricFamily
+  /// The labels' files, in the family's order; nil is the device's name.
+  private let files: [String?]
+  private let isShownWithoutText: Bool
+
+  /// - Parameters:
+  ///   - device: the label of the device's name.
+  ///   - files: below the device's folder, by label.
+  ///   - isShownWithoutText: whether a device is shown of which none of the files is there.
+  init(
+    _ name: String, _ help: String, device: String, _ files: KeyValuePairs<String, String>,
+    isShownWithoutText: Bool = false
+  ) {
+    let labels = ([(device, nil)] + files.map { ($0.key, $0.value) }).sorted { $0.0 < $1.0 }
+    family = .gauge(name, help, labels.map(\.0))
+    self.files = labels.map(\.1)
+    self.isShownWithoutText = isShownWithoutText
+  }
+
+  /// Writes the sample; a file that is not there is an empty label.
+  ///
+  /// - Parameter prefix: the bytes that a file's text begins with and that are not shown.
+  func write(
+    _ name: String, _ folder: String, _ reader: AttributeReader, into writer: MetricWriter,
+    prefix: (_ file: String) -> Int = { _ in 0 }
+  ) {
+    let count = writer.count
+    var hasText = isShownWithoutText
+    writer.begin(family)
+    for file in files {
+      guard let file else {
+        writer.label(name)
+        continue
+      }
+      let prefix = prefix(file)
+      let isThere: Void? = reader.value(folder, file) { text in
+        writer.label(text.extracting((text.byteCount > prefix ? prefix : 0)..<text.byteCount))
+      }
+      if isThere == nil { writer.label("") } else { hasText = true }
+    }
+    writer.end(1.0)
+    if !hasText { writer.truncate(to: count) }
   }
 }

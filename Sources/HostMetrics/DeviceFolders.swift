@@ -5,7 +5,9 @@ import Kernel
 struct DeviceFolders<Device> {
   let path: String
   private let make: (_ name: String, _ path: String) -> Device?
-  private var known: [String: Device?] = [:]
+  private var entries: [Directory.Entry] = []
+  private var known: [String: (inode: UInt64, device: Device?)] = [:]
+  private var devices: [Device] = []
 
   /// - Parameter make: what is to be known of a device; nil when the folder is none of the collector's.
   init(_ path: String, make: @escaping (_ name: String, _ path: String) -> Device?) {
@@ -15,21 +17,40 @@ struct DeviceFolders<Device> {
 
   /// The devices that are there now, in byte order of their names; none when the folder is not there.
   mutating func present() throws(KernelError) -> [Device] {
-    let names: [String]
     do {
-      names = try Directory.names(path)
+      return try list()
     } catch {
       guard error.isAbsence else { throw error }
-      names = []
+      return update([])
     }
-    var present: [String: Device?] = [:]
-    present.reserveCapacity(names.count)
-    let devices = names.compactMap { name in
-      let device = known[name] ?? make(name, "\(path)/\(name)")
-      present[name] = .some(device)
-      return device
+  }
+
+  /// The same, but a folder that is not there is `NoData`: node_exporter makes that difference for most classes.
+  mutating func presentOrNoData() throws -> [Device] {
+    do {
+      return try list()
+    } catch {
+      guard error.isAbsence else { throw error }
+      throw NoData("\(path) is not there")
+    }
+  }
+
+  private mutating func list() throws(KernelError) -> [Device] { update(try Directory.entries(path)) }
+
+  private mutating func update(_ entries: [Directory.Entry]) -> [Device] {
+    guard entries != self.entries else { return devices }
+    var present: [String: (inode: UInt64, device: Device?)] = [:]
+    present.reserveCapacity(entries.count)
+    devices.removeAll()
+    for entry in entries {
+      let old = known[entry.name]
+      // Another inode: another device has the name now.
+      let device = old?.inode == entry.inode ? old?.device : make(entry.name, "\(path)/\(entry.name)")
+      present[entry.name] = (entry.inode, device)
+      if let device { devices.append(device) }
     }
     known = present
+    self.entries = entries
     return devices
   }
 }

@@ -1,7 +1,7 @@
 import Flags
 import Patterns
 
-/// Which devices, mounts or fields a collector shows: by an including or an excluding pattern, not by both.
+/// Which devices, mounts or fields a collector shows: by an including and an excluding pattern.
 struct NameFilter {
   private let include: Pattern?
   private let exclude: Pattern?
@@ -11,6 +11,11 @@ struct NameFilter {
     guard include.isEmpty || exclude.isEmpty else {
       throw CollectorConfigurationError("\(flags) are mutually exclusive")
     }
+    try self.init(include: include, exclude: exclude)
+  }
+
+  /// A filter of flags that may both be given: shown is what the one includes and the other does not exclude.
+  init(include: String, exclude: String) throws(CollectorConfigurationError) {
     self.include = try Self.compile(include)
     self.exclude = try Self.compile(exclude)
   }

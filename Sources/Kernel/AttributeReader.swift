@@ -13,6 +13,9 @@ public final class AttributeReader {
   private var buffer: ByteWriter
   private let limit: Int
 
+  /// Reads no more than node_exporter does of most files of sysfs: longer texts end there in its labels, too.
+  public static func short() -> AttributeReader { AttributeReader(limit: 128) }
+
   /// - Parameter limit: bytes; what a longer file holds beyond is not read. sysfs gives at most a page.
   public init(limit: Int = 64 << 10) {
     self.limit = limit
@@ -21,8 +24,13 @@ public final class AttributeReader {
 
   /// Hands the file's bytes, without blanks at both ends, to `body`; nil when it has none.
   public func value<R>(_ folder: String, _ file: String, _ body: (RawSpan) throws -> R) rethrows -> R? {
+    try contents(folder, file) { bytes in try body(bytes.trimmed) }
+  }
+
+  /// Hands the file's bytes as they are to `body`; nil when it has none.
+  public func contents<R>(_ folder: String, _ file: String, _ body: (RawSpan) throws -> R) rethrows -> R? {
     guard readFile(folder, file) else { return nil }
-    return try buffer.withBytes { bytes in try body(bytes.trimmed) }
+    return try buffer.withBytes { bytes in try body(bytes) }
   }
 
   /// The file's text without blanks at both ends.

@@ -2,6 +2,17 @@ import Testing
 
 @testable import Bytes
 
+/// As Go's strings.ToValidUTF8(text, "\u{fffd}").
+@Test(
+  arguments: [
+    ([], ""), ([0x61], "a"), ([0xff], "\u{fffd}"), ([0xff, 0xfe, 0x61, 0xe2, 0x82], "\u{fffd}a\u{fffd}"),
+    ([0xef, 0xbf, 0xbd, 0xff], "\u{fffd}\u{fffd}"), ([0xc3, 0xa9, 0xc3], "é\u{fffd}"),
+    ([0xed, 0xa0, 0x80, 0x62], "\u{fffd}b"), ([0xf0, 0x9f, 0x90, 0x9f], "🐟"),
+  ] as [([UInt8], String)])
+func runsOfIllFormedBytesBecomeOneReplacement(bytes: [UInt8], text: String) {
+  #expect(String(mendedUTF8: bytes.span.bytes) == text)
+}
+
 private func lines(_ text: String) -> [String] {
   let bytes = Array(text.utf8)
   var scanner = ByteScanner(bytes.span.bytes)

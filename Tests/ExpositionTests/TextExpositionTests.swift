@@ -117,6 +117,24 @@ func labelValuesAreEscapedAndValid(bytes: [UInt8], text: String) {
       }.joined())
 }
 
+/// Series of one family with different labels: as client_golang has them.
+@Test func fewerLabelsComeFirst() {
+  let writer = MetricWriter()
+  for labels in [["a", "z"], ["z"], [], ["b"]] {
+    writer.begin(.gauge("m", "Help.", labels))
+    for label in labels { writer.label(label) }
+    writer.end(1.0)
+  }
+  #expect(
+    render([writer]) == head + """
+      m 1
+      m{b="b"} 1
+      m{z="z"} 1
+      m{a="a",z="z"} 1
+
+      """)
+}
+
 @Test func orderedLinesStayAsWritten() {
   let family = MetricFamily("h", .histogram, "Help.")
   let writer = MetricWriter()

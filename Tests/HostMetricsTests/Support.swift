@@ -50,6 +50,7 @@ final class TemporaryDirectory {
     mkdir("\(path)/\(name)", 0o755)
   }
 
+  /// Makes a symbolic link; `target` is as the link holds it.
   func link(_ name: String, to target: String) {
     makeDirectories(above: name)
     symlink(target, "\(path)/\(name)")
@@ -61,6 +62,20 @@ final class TemporaryDirectory {
   func age(_ name: String, seconds: Int) {
     var times = [timeval(tv_sec: time(nil) - seconds, tv_usec: 0), timeval(tv_sec: time(nil) - seconds, tv_usec: 0)]
     utimes("\(path)/\(name)", &times)
+  }
+
+  func move(_ name: String, to other: String) { rename("\(path)/\(name)", "\(path)/\(other)") }
+
+  /// Writes files below a folder: a line each, its path and its text.
+  func writeTree(_ folder: String, _ lines: String) {
+    for (name, text) in Self.files(lines) { write("\(folder)/\(name)", text + "\n") }
+  }
+
+  static func files(_ lines: String) -> [(name: String, text: String)] {
+    lines.split(separator: "\n").map { line in
+      let name = line.prefix { $0 != " " }
+      return (String(name), String(line[name.endIndex...].dropFirst()))
+    }
   }
 
   private func makeDirectories(above name: String) {

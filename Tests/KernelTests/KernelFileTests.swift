@@ -147,6 +147,20 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
     #expect(try Directory.names(folder.path, limit: 0).isEmpty)
   }
 
+  @Test func tellsEntriesApart() throws {
+    let folder = Folder()
+    folder.write("a", "")
+    mkdir("\(folder.path)/b", 0o755)
+    symlink("b", "\(folder.path)/c")
+    let entries = try Directory.entries(folder.path)
+    #expect(entries.map(\.name) == ["a", "b", "c"])
+    #expect(entries.map(\.isDirectory) == [false, true, false])
+    #expect(Set(entries.map(\.inode)).count == 3)
+    #expect(try Directory.entries(folder.path) == entries)
+    unlink("\(folder.path)/c")
+    rmdir("\(folder.path)/b")
+  }
+
   @Test func saysWhatIsNone() {
     let folder = Folder()
     folder.write("file", "")
