@@ -6,18 +6,25 @@ public enum CollectorRegistry {
   /// One line a collector, by name; the textfile collector last, since of two equal series the earlier stays and the
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
+    ArpCollector.self,
     CpuCollector.self,
     DiskstatsCollector.self,
+    EthtoolCollector.self,
     FilesystemCollector.self,
     LoadavgCollector.self,
     MeminfoCollector.self,
+    NetclassCollector.self,
     NetdevCollector.self,
+    NetworkRouteCollector.self,
     OsCollector.self,
     PressureCollector.self,
+    QdiscCollector.self,
     StatCollector.self,
+    TcpstatCollector.self,
     TimeCollector.self,
     UnameCollector.self,
     VmstatCollector.self,
+    WifiCollector.self,
     TextfileCollector.self,
   ]
 
@@ -32,9 +39,9 @@ public enum CollectorRegistry {
       "Enable the \(collector.name) collector (default: \(isOn ? "enabled" : "disabled")).")
   }
 
-  /// The collectors' own flags, then one to switch each on or off.
+  /// The collectors' own flags, those that several share, then one to switch each on or off.
   public static var flags: [FlagDefinition] {
-    all.flatMap { $0.flags } + all.map { enableFlag($0).definition } + [disableDefaultsFlag.definition]
+    all.flatMap { $0.flags } + NetworkDeviceFilter.flags + all.map { enableFlag($0).definition } + [disableDefaultsFlag.definition]
   }
 
   /// The names of all collectors, on or off.

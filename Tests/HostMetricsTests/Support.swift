@@ -82,7 +82,7 @@ extension Host {
     _ type: C.Type, _ root: String, _ arguments: [String] = []
   ) throws -> Host {
     let paths = ["--path.procfs=\(root)/proc", "--path.sysfs=\(root)/sys", "--path.udev.data=\(root)/udev"]
-    let flags = try FlagParser(Host.flags + type.flags).parse(paths + arguments) { _ throws(FlagError) in [] }
+    let flags = try FlagParser(Host.flags + NetworkDeviceFilter.flags + type.flags).parse(paths + arguments) { _ throws(FlagError) in [] }
     return Host(flags: flags, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 }
