@@ -41,7 +41,8 @@ public enum CollectorRegistry {
 
   /// The collectors' own flags, those that several share, then one to switch each on or off.
   public static var flags: [FlagDefinition] {
-    all.flatMap { $0.flags } + NetworkDeviceFilter.flags + all.map { enableFlag($0).definition } + [disableDefaultsFlag.definition]
+    all.flatMap { $0.flags } + NetworkDeviceFilter.flags + all.map { enableFlag($0).definition }
+      + [disableDefaultsFlag.definition]
   }
 
   /// The names of all collectors, on or off.

@@ -49,7 +49,7 @@ final class ArpCollector: Collector {
     }
     for (device, count) in counts where !filter.isIgnored(device.span.bytes) {
       writer.begin(Self.entries)
-      writer.label(device.span.bytes)
+      writer.label(device)
       writer.end(Double(count))
     }
   }

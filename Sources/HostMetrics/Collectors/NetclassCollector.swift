@@ -110,10 +110,11 @@ final class NetclassCollector: Collector {
     var candidates = (hasLinks ? sorted : [])[...]
     var seen: [String: NetclassInterface] = [:]
     for name in try Directory.names(path) {
-      let bytes = name.utf8.span.bytes
-      while let first = candidates.first, first.name.span.bytes.compare(bytes) < 0 { candidates.removeFirst() }
-      let isListed = candidates.first.map { $0.name.span.bytes.equals(bytes) } ?? false
-      let interface = isListed ? candidates[candidates.startIndex] : unlisted[name] ?? make(bytes.array)
+      while let first = candidates.first, first.text.utf8.lexicographicallyPrecedes(name.utf8) {
+        candidates.removeFirst()
+      }
+      let isListed = candidates.first?.text == name
+      let interface = isListed ? candidates[candidates.startIndex] : unlisted[name] ?? make(Array(name.utf8))
       if !isListed { seen[name] = interface }
       guard !interface.isIgnored else { continue }
       if update(interface, from: directory, isListed: isListed, hasSpeeds: hasSpeeds) { interfaces.append(interface) }
@@ -152,8 +153,8 @@ final class NetclassCollector: Collector {
     for interface in interfaces {
       for name in interface.alternativeNames where !name.isEmpty {
         writer.begin(Self.alternativeName)
-        writer.label(name.span.bytes)
-        writer.label(interface.name.span.bytes)
+        writer.label(name)
+        writer.label(interface.name)
         writer.end(1.0)
       }
     }
@@ -162,7 +163,7 @@ final class NetclassCollector: Collector {
       for interface in interfaces {
         guard let counters = interface.counters else { continue }
         writer.begin(family)
-        writer.label(interface.name.span.bytes)
+        writer.label(interface.name)
         writer.end(counters[index])
       }
     }
@@ -243,25 +244,25 @@ final class NetclassCollector: Collector {
   ) {
     for interface in interfaces {
       writer.begin(Self.up)
-      writer.label(interface.name.span.bytes)
+      writer.label(interface.name)
       writer.end(interface.isOperational ? 1.0 : 0.0)
     }
     for interface in interfaces {
       writer.begin(info)
-      writer.label(interface.address.text.span.bytes)
+      writer.label(interface.address.text)
       if showsAdministrativeState { writer.label(interface.isUp.map { $0 ? "up" : "down" } ?? "unknown") }
-      writer.label(interface.broadcast.text.span.bytes)
-      writer.label(interface.name.span.bytes)
-      writer.label(interface.duplex.span.bytes)
-      writer.label(interface.alias.span.bytes)
-      writer.label(interface.operationalState.span.bytes)
+      writer.label(interface.broadcast.text)
+      writer.label(interface.name)
+      writer.label(interface.duplex)
+      writer.label(interface.alias)
+      writer.label(interface.operationalState)
       writer.end(1.0)
     }
     for (property, family) in Self.properties {
       for interface in interfaces {
         guard let value = interface[property], let shown = shown(value, property) else { continue }
         writer.begin(family)
-        writer.label(interface.name.span.bytes)
+        writer.label(interface.name)
         writer.end(shown)
       }
     }

@@ -54,7 +54,7 @@ final class NetclassInterface {
   /// IFF_UP.
   var isUp: Bool? { self[.flags].map { $0 & 1 != 0 } }
 
-  var isOperational: Bool { operationalState.span.bytes.equals("up") }
+  var isOperational: Bool { operationalState == Self.operationalStates[6] }
 
   // MARK: By files
 
@@ -159,7 +159,7 @@ final class NetclassInterface {
     duplex = []
     address.take(dump.extracting(link.address))
     broadcast.take(dump.extracting(link.broadcast))
-    if !alias.span.bytes.equals(dump.extracting(link.alias)) { alias = dump.extracting(link.alias).trimmed.array }
+    if !alias.isEmpty || !link.alias.isEmpty { alias = Self.trimmed(dump.extracting(link.alias)) }
     let state = Int(link.operationalState ?? 0)
     operationalState = state < Self.operationalStates.count ? Self.operationalStates[state] : []
   }

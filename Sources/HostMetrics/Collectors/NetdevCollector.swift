@@ -224,12 +224,11 @@ final class NetdevCollector: Collector {
   private func writeCounters(to writer: MetricWriter) {
     for metric in metrics {
       for device in devices {
-        let (name, alias) = (device.name, device.alias)
         var sum: UInt64 = 0
         for place in metric.places { sum &+= device.counters[place] }
         writer.begin(metric.family)
-        writer.label(name.span.bytes)
-        if showsAlias { writer.label(alias.span.bytes) }
+        writer.label(device.name)
+        if showsAlias { writer.label(device.alias) }
         writer.end(sum)
       }
     }
@@ -245,7 +244,7 @@ final class NetdevCollector: Collector {
       text.append(internetAddress: address.address.span.bytes)
       writer.begin(Self.address)
       writer.label(text.bytes)
-      writer.label(name.span.bytes)
+      writer.label(name)
       writer.label(Int(address.prefixLength))
       writer.label(Self.scope(of: address.address))
       writer.end(1.0)

@@ -42,7 +42,7 @@ final class NetworkRouteCollector: Collector {
     }
     for (device, count) in counts {
       writer.begin(Self.routes)
-      writer.label(device.span.bytes)
+      writer.label(device)
       writer.end(Double(count))
     }
   }
@@ -59,9 +59,9 @@ final class NetworkRouteCollector: Collector {
       text.append(internetAddress: dump.extracting(route.destination))
       text.append(UInt8(ascii: "/"))
       text.append(decimal: UInt64(route.prefixLength))
-      writer.label(text.bytes)
+      text.withBytes { writer.label($0) }
     }
-    writer.label(device.span.bytes)
+    writer.label(device)
     label(dump.extracting(hop.gateway), to: writer)
     writer.label(Int(route.priority))
     writer.label(Self.origins[route.origin] ?? "unknown")
@@ -73,6 +73,6 @@ final class NetworkRouteCollector: Collector {
   private func label(_ address: RawSpan, to writer: MetricWriter) {
     text.removeAll()
     text.append(internetAddress: address)
-    writer.label(text.bytes)
+    text.withBytes { writer.label($0) }
   }
 }

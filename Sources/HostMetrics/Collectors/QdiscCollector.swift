@@ -81,8 +81,8 @@ final class QdiscCollector: Collector {
     for (index, metric) in Self.metrics.enumerated() {
       for row in shown {
         writer.begin(metric.family)
-        writer.label(row.device.span.bytes)
-        writer.label(row.kind.span.bytes)
+        writer.label(row.device)
+        writer.label(row.kind)
         writer.end(row.values[index])
       }
     }
