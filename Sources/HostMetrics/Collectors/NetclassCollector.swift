@@ -131,6 +131,7 @@ final class NetclassCollector: Collector {
     if isListed, interface.trustedIndex == told.0 {
       // Netlink does not tell how an interface got its address; and its name and its device's number, which it does not
       // tell either, do not change.
+      if !interface.hasAllFlags { _ = interface.read(.flags, from: directory, through: &buffer) }
       if interface.isUp == true, !hasSpeeds { interface.readSpeed(from: directory, through: &buffer) }
       return interface.read(.addressAssignType, from: directory, through: &buffer)
     }

@@ -37,6 +37,8 @@ final class NetclassInterface {
   private(set) var operationalState: [UInt8] = []
   private(set) var alternativeNames: [[UInt8]] = []
   private(set) var counters: InlineArray<24, UInt64>?
+  /// Whether the last dump told all that makes up the flags: since Linux 6.0.
+  private(set) var hasAllFlags = false
   /// The number under which netlink has been seen to mean the interface that sysfs shows by this name; 0 for none.
   var trustedIndex: Int64 = 0
 
@@ -124,6 +126,7 @@ final class NetclassInterface {
     // What an administrator set and what others need are two things; the file has what is in force.
     var flags = link.flags & 0xffff & ~UInt32(IFF_PROMISC | IFF_ALLMULTI | IFF_RUNNING)
     if link.promiscuity ?? 0 > 0 { flags |= UInt32(IFF_PROMISC) }
+    hasAllFlags = link.promiscuity != nil && link.allMulticast != nil
     if link.allMulticast ?? 0 > 0 { flags |= UInt32(IFF_ALLMULTI) }
     self[.flags] = Int64(flags | link.flags & Self.echo)
     self[.link] = Int64(link.link ?? link.index)

@@ -12,6 +12,8 @@ public struct GenericFamily: Sendable {
   /// The type of its messages.
   let number: Int
 
+  init(number: Int) { self.number = number }
+
   /// Looks the family up.
   ///
   /// - Throws: an absence when the kernel has no such family.
