@@ -38,7 +38,7 @@ struct InterfaceNames {
 
   /// Asks for them anew.
   mutating func read(by socket: NetlinkSocket, through buffer: inout ByteWriter) throws(KernelError) {
-    try socket.dump(.linksWithoutStatistics, into: &buffer)
+    try socket.dump(.links, into: &buffer)
     names = buffer.withBytes(Self.names)
   }
 

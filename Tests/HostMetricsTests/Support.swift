@@ -140,12 +140,23 @@ enum PrivateNetwork {
 
   struct Unavailable: Error {}
 
+  /// CLONE_NEWNET, CLONE_NEWNS.
+  static let newNetwork: Int32 = 0x4000_0000
+  private static let newMounts: Int32 = 0x2_0000
+
+  /// Gives the calling thread namespaces of its own. Glibc hides unshare(2) from those who do not ask for GNU's names.
+  static func unshare(_ namespaces: Int32) -> Bool {
+    guard let address = dlsym(nil, "unshare") else { return false }
+    typealias Unshare = @convention(c) (Int32) -> Int32
+    return unsafeBitCast(address, to: Unshare.self)(namespaces) == 0
+  }
+
   /// Runs `body` on a thread of its own, whose network only it and the commands it starts see.
   static func run<R: Sendable>(_ body: @escaping @Sendable () throws -> R) throws -> R {
     let outcome = Monitor<Result<R, any Error>?>(nil)
     try KernelThread.start("network") {
       let result = Result {
-        guard unshare(CLONE_NEWNET | CLONE_NEWNS) == 0,
+        guard unshare(newNetwork | newMounts),
           shell("mount --make-rprivate / && mount -t sysfs sysfs /sys && ip link set lo up")
         else { throw Unavailable() }
         return try body()

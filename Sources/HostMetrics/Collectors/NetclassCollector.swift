@@ -100,7 +100,7 @@ final class NetclassCollector: Collector {
       guard error.isAbsence else { throw error }
       throw NoData("\(error)")
     }
-    let hasLinks = directory.isSysfs && dumpLinks(.linksWithoutStatistics) { $0.take($1, in: $2) }
+    let hasLinks = directory.isSysfs && dumpLinks { $0.take($1, in: $2) }
     let hasSpeeds =
       hasLinks
       && dumpSpeeds { interface, mode in
@@ -144,8 +144,7 @@ final class NetclassCollector: Collector {
   // MARK: As node_exporter's netlink mode shows it
 
   private func collectByNetlink(into writer: MetricWriter) throws {
-    let request = showsCounters ? NetlinkRequest.links : .linksWithoutStatistics
-    try routing.dump(request, into: &buffer)
+    try routing.dump(.links, into: &buffer)
     buffer.withBytes { takeLinks($0) { $0.takeAsTold($1, in: $2) } }
     _ = dumpSpeeds { $0.take($1, words: Self.netlinkWords, isSigned: false) }
     let interfaces = sorted.filter { !$0.isIgnored }
@@ -187,11 +186,9 @@ final class NetclassCollector: Collector {
   // MARK: Netlink
 
   /// False when the kernel does not tell.
-  private func dumpLinks(
-    _ request: NetlinkRequest, _ take: (NetclassInterface, NetworkLink, RawSpan) -> Void
-  ) -> Bool {
+  private func dumpLinks(_ take: (NetclassInterface, NetworkLink, RawSpan) -> Void) -> Bool {
     do {
-      try routing.dump(request, into: &buffer)
+      try routing.dump(.links, into: &buffer)
     } catch {
       return false
     }
