@@ -57,3 +57,7 @@ int clinux_btrfs_read_device(int descriptor, uint64_t id, struct clinux_btrfs_de
 long clinux_getdents(int descriptor, void *buffer, unsigned long size) {
   return syscall(SYS_getdents64, descriptor, buffer, size);
 }
+
+int clinux_ioctl(int descriptor, unsigned long request, void *argument) {
+  return ioctl(descriptor, request, argument);
+}

@@ -105,6 +105,9 @@ public final class MetricWriter {
     closeLabel()
   }
 
+  /// The value of the next label.
+  public func label(_ value: [UInt8]) { label(value.span.bytes) }
+
   /// The value of the next label: a whole number.
   public func label(_ value: Int) {
     text.append(decimal: Int64(value))

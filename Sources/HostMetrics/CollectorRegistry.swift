@@ -6,6 +6,7 @@ public enum CollectorRegistry {
   /// One line a collector, by name; the textfile collector last, since of two equal series the earlier stays and the
   /// kernel's own shall win.
   static let all: [any Collector.Type] = [
+    ArpCollector.self,
     BcacheCollector.self,
     BcachefsCollector.self,
     BondingCollector.self,
@@ -23,6 +24,7 @@ public enum CollectorRegistry {
     DrmCollector.self,
     EdacCollector.self,
     EntropyCollector.self,
+    EthtoolCollector.self,
     FibrechannelCollector.self,
     FilefdCollector.self,
     FilesystemCollector.self,
@@ -37,8 +39,10 @@ public enum CollectorRegistry {
     MdadmCollector.self,
     MeminfoCollector.self,
     MeminfoNumaCollector.self,
+    NetclassCollector.self,
     NetdevCollector.self,
     NetstatCollector.self,
+    NetworkRouteCollector.self,
     NtpCollector.self,
     NvmeCollector.self,
     NvmesubsystemCollector.self,
@@ -48,6 +52,7 @@ public enum CollectorRegistry {
     PowersupplyclassCollector.self,
     PressureCollector.self,
     ProcessesCollector.self,
+    QdiscCollector.self,
     RaplCollector.self,
     RunitCollector.self,
     SchedstatCollector.self,
@@ -62,6 +67,7 @@ public enum CollectorRegistry {
     SysctlCollector.self,
     SystemdCollector.self,
     TapestatsCollector.self,
+    TcpstatCollector.self,
     ThermalZoneCollector.self,
     TimeCollector.self,
     TimexCollector.self,
@@ -69,6 +75,7 @@ public enum CollectorRegistry {
     UnameCollector.self,
     VmstatCollector.self,
     WatchdogCollector.self,
+    WifiCollector.self,
     XFSCollector.self,
     XfrmCollector.self,
     ZFSCollector.self,
@@ -87,9 +94,10 @@ public enum CollectorRegistry {
       "Enable the \(collector.name) collector (default: \(isOn ? "enabled" : "disabled")).")
   }
 
-  /// The collectors' own flags, then one to switch each on or off.
+  /// The collectors' own flags, those that several share, then one to switch each on or off.
   public static var flags: [FlagDefinition] {
-    all.flatMap { $0.flags } + all.map { enableFlag($0).definition } + [disableDefaultsFlag.definition]
+    all.flatMap { $0.flags } + NetworkDeviceFilter.flags + all.map { enableFlag($0).definition }
+      + [disableDefaultsFlag.definition]
   }
 
   /// The names of all collectors, on or off.

@@ -2,6 +2,7 @@ import Bytes
 import Exposition
 import Flags
 import Glibc
+import Kernel
 import Logging
 
 @testable import HostMetrics
@@ -105,7 +106,9 @@ extension Host {
     _ type: C.Type, _ root: String, _ arguments: [String] = []
   ) throws -> Host {
     let paths = ["--path.procfs=\(root)/proc", "--path.sysfs=\(root)/sys", "--path.udev.data=\(root)/udev"]
-    let flags = try FlagParser(Host.flags + type.flags).parse(paths + arguments) { _ throws(FlagError) in [] }
+    let flags = try FlagParser(Host.flags + NetworkDeviceFilter.flags + type.flags).parse(paths + arguments) {
+      _ throws(FlagError) in []
+    }
     return Host(flags: flags, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 }
@@ -151,4 +154,43 @@ func mutated(_ bytes: [UInt8], with random: inout SeededGenerator) -> [UInt8] {
     }
   }
   return bytes
+}
+
+/// A network of its own with its own /sys, for as long as a closure runs.
+enum PrivateNetwork {
+  /// Only root may make one, and iproute2 fills it.
+  static let isPossible = (try? run { true }) == true
+
+  struct Unavailable: Error {}
+
+  /// CLONE_NEWNET, CLONE_NEWNS.
+  static let newNetwork: Int32 = 0x4000_0000
+  private static let newMounts: Int32 = 0x2_0000
+
+  /// Gives the calling thread namespaces of its own. Glibc hides unshare(2) from those who do not ask for GNU's names.
+  static func unshare(_ namespaces: Int32) -> Bool {
+    guard let address = dlsym(nil, "unshare") else { return false }
+    typealias Unshare = @convention(c) (Int32) -> Int32
+    return unsafeBitCast(address, to: Unshare.self)(namespaces) == 0
+  }
+
+  /// Runs `body` on a thread of its own, whose network only it and the commands it starts see.
+  static func run<R: Sendable>(_ body: @escaping @Sendable () throws -> R) throws -> R {
+    let outcome = Monitor<Result<R, any Error>?>(nil)
+    try KernelThread.start("network") {
+      let result = Result {
+        guard unshare(newNetwork | newMounts),
+          shell("mount --make-rprivate / && mount -t sysfs sysfs /sys && ip link set lo up")
+        else { throw Unavailable() }
+        return try body()
+      }
+      outcome.withLock { $0 = result }
+      outcome.signal()
+    }
+    return try outcome.wait { result, _ in result }.get()
+  }
+
+  /// Whether the commands went well.
+  @discardableResult
+  static func shell(_ commands: String) -> Bool { system("(\(commands)) >/dev/null 2>&1") == 0 }
 }

@@ -137,6 +137,37 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
   }
 }
 
+@Suite struct AttributeDirectoryTests {
+  private func read(_ directory: borrowing AttributeDirectory, _ name: String) throws -> String {
+    var buffer = ByteWriter()
+    try directory.read(name, into: &buffer)
+    return String(utf8: buffer.bytes)
+  }
+
+  @Test func readsFilesOfADirectory() throws {
+    let folder = Folder()
+    folder.write("a", "text\n")
+    folder.write("long", String(repeating: "x", count: 5000))
+    mkfifo("\(folder.path)/fifo", 0o644)
+    let directory = try AttributeDirectory(folder.path)
+    let isSysfs = directory.isSysfs
+    #expect(!isSysfs)
+    #expect(try read(directory, "a") == "text\n")
+    #expect(try read(directory, "long").utf8.count == 4096)
+    #expect(try read(directory, "fifo") == "")
+    #expect(throws: KernelError("open", "\(folder.path)/b", code: ENOENT)) { try read(directory, "b") }
+    #expect(throws: KernelError("read", "\(folder.path)/.", code: EISDIR)) { try read(directory, ".") }
+  }
+
+  @Test func knowsSysfs() throws {
+    let directory = try AttributeDirectory("/sys/class/net")
+    let isSysfs = directory.isSysfs
+    #expect(isSysfs)
+    #expect(try read(directory, "lo/ifindex") == "1\n")
+    #expect(throws: KernelError.self) { _ = try AttributeDirectory("/sys/class/net/lo/ifindex") }
+  }
+}
+
 @Suite struct DirectoryTests {
   @Test func listsNamesInOrder() throws {
     let folder = Folder()

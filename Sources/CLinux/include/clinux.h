@@ -3,10 +3,19 @@
 
 // What Swift cannot import from Linux's headers: GNU extensions, variadic calls, macros.
 
+#include <linux/ethtool.h>
+#include <linux/ethtool_netlink.h>
+#include <linux/gen_stats.h>
+#include <linux/genetlink.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
+#include <linux/nl80211.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/statfs.h>
@@ -44,5 +53,8 @@ int clinux_btrfs_read_device(int descriptor, uint64_t id, struct clinux_btrfs_de
 
 /// Reads the next entries of a directory, struct linux_dirent64 each; 0 at its end, -1 with errno (getdents64(2)).
 long clinux_getdents(int descriptor, void *buffer, unsigned long size);
+
+/// ioctl(2) with a pointer as its argument.
+int clinux_ioctl(int descriptor, unsigned long request, void *argument);
 
 #endif

@@ -4,7 +4,6 @@
 import Bytes
 import Exposition
 import Flags
-import Glibc
 import Kernel
 
 final class NetdevCollector: Collector {
@@ -37,7 +36,7 @@ final class NetdevCollector: Collector {
   private typealias Metric = (name: String, places: [Int])
 
   /// struct rtnl_link_stats64, in its order.
-  private static let netlinkCounters = [
+  static let netlinkCounters = [
     "receive_packets", "transmit_packets", "receive_bytes", "transmit_bytes", "receive_errors", "transmit_errors",
     "receive_dropped", "transmit_dropped", "multicast", "collisions", "receive_length_errors", "receive_over_errors",
     "receive_crc_errors", "receive_frame_errors", "receive_fifo_errors", "receive_missed_errors",
@@ -107,13 +106,14 @@ final class NetdevCollector: Collector {
   }
 
   private let host: Host
-  private let filter: NameFilter
+  private let filter: NetworkDeviceFilter
   private let isNetlink: Bool
   private let showsAlias: Bool
   private let showsAddresses: Bool
   private let metrics: [(family: MetricFamily, places: [Int])]
   private let file: KernelFile
   private let socket = NetlinkSocket()
+  private var names = InterfaceNames()
   private var buffer = ByteWriter()
   private var cache = NameCache<Device>()
   /// Those that are shown, as the kernel lists them.
@@ -123,9 +123,11 @@ final class NetdevCollector: Collector {
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     self.host = host
-    filter = try NameFilter(
-      include: host.pattern(Self.include, onceCalled: Self.whitelist),
-      exclude: host.pattern(Self.exclude, onceCalled: Self.blacklist), flags: "device-exclude & device-include")
+    filter = try NetworkDeviceFilter(
+      host,
+      own: NameFilter(
+        include: host.pattern(Self.include, onceCalled: Self.whitelist),
+        exclude: host.pattern(Self.exclude, onceCalled: Self.blacklist), flags: "device-exclude & device-include"))
     isNetlink = host.flags[Self.netlink]
     showsAddresses = host.flags[Self.addressInfo]
     let showsAlias = host.flags[Self.labelAlias]
@@ -222,46 +224,31 @@ final class NetdevCollector: Collector {
   private func writeCounters(to writer: MetricWriter) {
     for metric in metrics {
       for device in devices {
-        let (name, alias) = (device.name, device.alias)
         var sum: UInt64 = 0
         for place in metric.places { sum &+= device.counters[place] }
         writer.begin(metric.family)
-        writer.label(name.span.bytes)
-        if showsAlias { writer.label(alias.span.bytes) }
+        writer.label(device.name)
+        if showsAlias { writer.label(device.alias) }
         writer.end(sum)
       }
     }
   }
 
   private func writeAddresses(to writer: MetricWriter) throws {
-    try socket.dump(.links, into: &buffer)
-    let names = Self.names(buffer.bytes)
+    try names.read(by: socket, through: &buffer)
     try socket.dump(.addresses, into: &buffer)
+    var text = ByteWriter(capacity: 64)
     for address in NetworkAddress.all(in: buffer.bytes) {
       guard let name = names[address.index], !filter.isIgnored(name.span.bytes) else { continue }
+      text.removeAll()
+      text.append(internetAddress: address.address.span.bytes)
       writer.begin(Self.address)
-      writer.label(Self.text(of: address.address))
-      writer.label(name.span.bytes)
+      writer.label(text.bytes)
+      writer.label(name)
       writer.label(Int(address.prefixLength))
       writer.label(Self.scope(of: address.address))
       writer.end(1.0)
     }
-  }
-
-  /// The interfaces' names by their numbers.
-  private static func names(_ links: RawSpan) -> [Int32: [UInt8]] {
-    var names: [Int32: [UInt8]] = [:]
-    NetworkLink.forEach(in: links) { names[$0.index] = links.extracting($0.name).array }
-    return names
-  }
-
-  /// As inet_ntop(3) writes it.
-  private static func text(of address: [UInt8]) -> String {
-    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-    guard inet_ntop(address.count == 4 ? AF_INET : AF_INET6, address, &text, socklen_t(text.count)) != nil else {
-      return ""
-    }
-    return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
   }
 
   /// The reach of an address of 4 or 16 bytes, in node_exporter's words; empty for the unspecified and the rest.
