@@ -201,6 +201,7 @@ private let trees = [
     for (path, text) in tree.files {
       let root = TemporaryDirectory()
       let collector = try tree.make(root)
+      #expect(try samples(collector) == tree.shown)
       let garbage = [
         "", "\n", "\0\0", "x", "-", "99999999999999999999", "-9223372036854775808", ":()", " ) ",
         String(repeating: "7 ", count: 1 << 16), String(repeating: ")", count: 1 << 12),
@@ -213,6 +214,8 @@ private let trees = [
         root.overwrite(path, bytes: mutated(Array(text.utf8), with: &random))
         _ = try? samples(collector)
       }
+      // Who has the file open still reads it when it is gone.
+      root.overwrite(path, text)
       root.delete(path)
       _ = try? samples(collector)
       root.makeFIFO(path)

@@ -89,7 +89,7 @@ private func end(_ error: Int) -> String {
       let parts = fault.split(separator: " ")
       return #"pilotfish_textfile_errors{file="/text/a.prom",reason="\#(parts[0])"} \#(parts[1])"#
     }
-    #expect(lines == samples + ["node_textfile_scrape_error \(faults.isEmpty ? 0 : 1)"] + errors)
+    #expect(lines == (samples + ["node_textfile_scrape_error \(faults.isEmpty ? 0 : 1)"] + errors).sorted())
   }
 
   @Test func namesFilesThatContradictOthers() throws {
