@@ -67,3 +67,12 @@ extension DeviceFolders where Device == DeviceFolder {
     self.init(path) { name, path in isShown(name) ? DeviceFolder(name: name, path: path) : nil }
   }
 }
+
+extension String {
+  /// What stands behind the prefix, if that is a number: "0" of "csrow0".
+  func number(after prefix: String) -> String? {
+    guard hasPrefix(prefix) else { return nil }
+    let number = dropFirst(prefix.count)
+    return !number.isEmpty && number.utf8.allSatisfy(\.isDigit) ? String(number) : nil
+  }
+}
