@@ -116,12 +116,3 @@ final class EdacCollector: Collector {
     return shown
   }
 }
-
-extension String {
-  /// What stands behind the prefix, if that is a number: "0" of "csrow0".
-  func number(after prefix: String) -> String? {
-    guard hasPrefix(prefix) else { return nil }
-    let number = dropFirst(prefix.count)
-    return !number.isEmpty && number.utf8.allSatisfy(\.isDigit) ? String(number) : nil
-  }
-}

@@ -1,4 +1,5 @@
-// Reads /sys/class/hwmon/hwmonN and hwmonN/device (Documentation/hwmon/sysfs-interface.rst): temperatures, fans, voltages.
+// Reads /sys/class/hwmon/hwmonN and hwmonN/device (Documentation/hwmon/sysfs-interface.rst): temperatures, fans,
+// voltages.
 
 import Bytes
 import Exposition

@@ -79,9 +79,11 @@ struct HwmonMetric {
       return ("\(name)_seconds", "Hardware monitor power usage update interval (\(element))", .thousandths)
     case ("power", _): return ("\(name)_watt", "Hardware monitor for power usage in watts (\(element))", .millionths)
     case ("humidity", _):
-      let help =
-        "Hardware monitor for humidity, as a ratio (multiply with 100.0 to get the humidity as a percentage) (\(element))"
-      return (name, help, .millionths)
+      return (
+        name,
+        "Hardware monitor for humidity, as a ratio (multiply with 100.0 to get the humidity as a percentage) "
+          + "(\(element))", .millionths
+      )
     case ("fan", "input"), ("fan", "min"), ("fan", "max"), ("fan", "target"):
       return ("\(name)_rpm", "Hardware monitor for fan revolutions per minute (\(element))", .plain)
     case ("freq", "input"): return ("\(name)_freq_mhz", "Hardware monitor for GPU frequency in MHz", .millionths)

@@ -1,5 +1,5 @@
-// Reads /sys/class/infiniband/*/ports/N (Documentation/ABI/stable/sysfs-class-infiniband): InfiniBand, RoCE and Omni-Path
-// adapters.
+// Reads /sys/class/infiniband/*/ports/N (Documentation/ABI/stable/sysfs-class-infiniband): adapters for InfiniBand,
+// RoCE and Omni-Path.
 
 import Bytes
 import Exposition

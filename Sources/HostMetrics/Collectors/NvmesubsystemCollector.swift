@@ -1,5 +1,5 @@
-// Reads /sys/class/nvme-subsystem/nvme-subsysN: the controllers nvmeN in it are the paths by which its namespaces nvmeXnY
-// are reached (drivers/nvme/host/multipath.c).
+// Reads /sys/class/nvme-subsystem/nvme-subsysN: the controllers nvmeN in it are the paths by which its namespaces
+// nvmeXnY are reached (drivers/nvme/host/multipath.c).
 
 import Bytes
 import Exposition

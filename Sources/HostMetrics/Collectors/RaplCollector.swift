@@ -1,5 +1,5 @@
-// Reads /sys/class/powercap/*/{name,energy_uj} (Documentation/power/powercap/powercap.rst): the energy that a processor's
-// package, cores and memory have used.
+// Reads /sys/class/powercap/*/{name,energy_uj} (Documentation/power/powercap/powercap.rst): the energy that a
+// processor's package, cores and memory have used.
 
 import Bytes
 import Exposition
