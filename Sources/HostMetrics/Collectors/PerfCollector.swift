@@ -122,7 +122,7 @@ final class PerfCollector: Collector {
   }
 
   private var running: [Running] = []
-  /// Why a kind that was not switched off has no counter on any CPU, although the machine may have such counters.
+  /// Why kinds that were not switched off have no counter on any CPU, or not on all, although the machine may have them.
   private var failures: [(reason: String, kinds: [String])] = []
 
   init(_ host: Host) throws(CollectorConfigurationError) {
@@ -147,9 +147,9 @@ final class PerfCollector: Collector {
     for cpu in cpus {
       let counters = PerfCounters(profilers.map(\.event), cpu: cpu, isGroup: isGroup)
       if counters.count > 0 { running.append(Running(cpu: cpu, families: families, counters: counters)) }
-      failure = failure ?? counters.failure
+      if failure?.isAbsence ?? true { failure = counters.failure ?? failure }
     }
-    guard running.count == before, let failure, !failure.isAbsence else { return }
+    guard let failure, failure.code == EMFILE || (running.count == before && !failure.isAbsence) else { return }
     let reason = "\(failure)\(Self.hint(failure))"
     if let same = failures.firstIndex(where: { $0.reason == reason }) {
       failures[same].kinds.append(kind)
@@ -168,7 +168,7 @@ final class PerfCollector: Collector {
   }
 
   func collect(into writer: MetricWriter) throws {
-    var failures = failures.map { "no \($0.kinds.joined(separator: ", ")) profilers: \($0.reason)" }
+    var failures = failures.map { "cannot count \($0.kinds.joined(separator: ", ")) events: \($0.reason)" }
     for part in running {
       do {
         try part.counters.read { place, count in
