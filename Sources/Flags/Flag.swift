@@ -21,15 +21,17 @@ public struct Flag<Value: FlagValue>: Sendable {
 
   /// - Parameters:
   ///   - isHidden: not shown by `--help`.
+  ///   - showsEmptyDefault: whether the help says `=""` for an empty text, and not a placeholder.
   ///   - environment: the variable that gives the value when the command line does not.
   public init(
-    _ name: String, _ defaultValue: Value, _ help: String = "", isHidden: Bool = false, environment: String? = nil
+    _ name: String, _ defaultValue: Value, _ help: String = "", isHidden: Bool = false,
+    showsEmptyDefault: Bool = false, environment: String? = nil
   ) {
     self.defaultValue = defaultValue
     definition = FlagDefinition(
       name: name, help: environment.map { "\(help) ($\($0))" } ?? help, isHidden: isHidden,
       isSwitch: Value.self == Bool.self, isRepeatable: Value.self == [String].self, environment: environment,
-      defaultText: defaultValue.help,
+      defaultText: defaultValue.help ?? (showsEmptyDefault ? "\"\"" : nil),
       check: { text throws(FlagSyntaxError) in _ = try Value.parse(text) })
   }
 }

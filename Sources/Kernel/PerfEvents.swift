@@ -40,7 +40,7 @@ public final class PerfCounters {
   private let subject: String
   private let isGroup: Bool
   private var readings: [Reading] = []
-  /// The first that could not be opened.
+  /// Why the first could not be opened of those that the machine has, else of all.
   public private(set) var failure: KernelError?
 
   /// The number of counters that run.
@@ -79,7 +79,7 @@ public final class PerfCounters {
 
   private func fail(_ operation: String) {
     let error = KernelError(operation, subject)
-    if failure == nil { failure = error }
+    if failure?.isAbsence ?? true { failure = error }
   }
 
   /// Hands over the count of each event by its place in the list that the counters were opened with. The counts are not

@@ -7,7 +7,9 @@ private let path = Flag("path.procfs", "/proc", "procfs mountpoint.")
 private let folders = Flag("textfile.directory", [String](), "Folders.")
 private let maximum = Flag("web.max-requests", 40, "Maximum.")
 private let timeout = Flag("mount-timeout", Duration.seconds(5), isHidden: true)
+private let fixtures = Flag("fixtures", "", "For tests.", showsEmptyDefault: true)
 private let parser = FlagParser([
+  fixtures.definition,
   guest.definition, path.definition, folders.definition, maximum.definition, timeout.definition,
   Flag("help", false, "Show help.").definition,
 ])
@@ -91,5 +93,6 @@ func badLinesAreRefusedInKingpinsWords(arguments: [String], message: String) {
   #expect(help.contains("\n      --path.procfs=\"/proc\"      procfs mountpoint.\n"))
   #expect(help.contains("\n  -h, --[no-]help                Show help.\n"))
   #expect(help.contains("--textfile.directory=TEXTFILE.DIRECTORY ..."))
+  #expect(help.contains("\n      --fixtures=\"\"              For tests.\n"))
   #expect(!help.contains("mount-timeout"))
 }

@@ -31,8 +31,11 @@ private struct Message: Sendable {
   }
 }
 
-private func collector(_ server: ServerStub, _ arguments: [String] = []) throws -> NtpCollector {
-  try NtpCollector(.fixture(NtpCollector.self, "/", ["--collector.ntp.server-port=\(server.port)"] + arguments))
+private func collector(
+  _ server: ServerStub, _ arguments: [String] = [], patience: UInt64 = 20_000_000_000
+) throws -> NtpCollector {
+  let flags = ["--collector.ntp.server-port=\(server.port)"] + arguments
+  return try NtpCollector(.fixture(NtpCollector.self, "/", flags), patience: patience)
 }
 
 private func value(_ text: String, _ name: String) -> Double? {
@@ -97,7 +100,7 @@ private func value(_ text: String, _ name: String) -> Double? {
 
   @Test func silenceEndsAtTheDeadline() throws {
     let server = try ServerStub.datagrams { _ in nil }
-    let collector = try collector(server)
+    let collector = try collector(server, patience: 100_000_000)
     #expect(throws: KernelError("read from", "127.0.0.1:\(server.port)", code: ETIMEDOUT)) { try render(collector) }
   }
 

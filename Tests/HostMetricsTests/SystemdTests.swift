@@ -268,7 +268,10 @@ private struct Fixture {
     let fixture = try Fixture(patience: 200_000_000)
     fixture.change { state in state.answer = { $0.member == "ListUnits" ? .none : .values([.variant(.string("x"))]) } }
     #expect(throws: BusError.self) { try render(fixture.collector) }
-    // And when only one unit does.
+  }
+
+  @Test func aUnitThatHangsEndsAtTheDeadline() throws {
+    let fixture = try Fixture(patience: 1_500_000_000)
     fixture.change { state in
       state.answer = { call in
         switch call.member {

@@ -39,9 +39,10 @@ final class NtpCollector: Collector {
     "node_ntp_sanity", "NTPD sanity according to RFC5905 heuristics and configured limits.")
 
   /// Nanoseconds that the server may take.
-  private static let patience: UInt64 = 1_000_000_000
+  static let patience: UInt64 = 1_000_000_000
   private static let day: Int64 = 86_400_000_000_000
 
+  private let patience: UInt64
   private let server: ServerAddress
   private let version: UInt8
   private let timeToLive: Int32
@@ -52,7 +53,10 @@ final class NtpCollector: Collector {
   private var leapMidnight: Int64?
   private var buffer = ByteWriter(capacity: 128)
 
-  init(_ host: Host) throws(CollectorConfigurationError) {
+  convenience init(_ host: Host) throws(CollectorConfigurationError) { try self.init(host, patience: Self.patience) }
+
+  init(_ host: Host, patience: UInt64) throws(CollectorConfigurationError) {
+    self.patience = patience
     let flags = host.flags
     let name = flags[Self.server]
     guard flags[Self.isLocal] || Self.isLoopback(name) else {
@@ -126,7 +130,7 @@ final class NtpCollector: Collector {
     clock_gettime(CLOCK_REALTIME, &clock)
     let start = MonotonicClock.now
     let socket = try SocketExchange(
-      .datagram, to: server, deadline: start + Self.patience, timeToLive: timeToLive)
+      .datagram, to: server, deadline: start + patience, timeToLive: timeToLive)
     try socket.send(request.bytes)
     buffer.removeAll()
     try socket.receive(into: &buffer, limit: 8192)

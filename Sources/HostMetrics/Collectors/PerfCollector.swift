@@ -12,7 +12,7 @@ final class PerfCollector: Collector {
   static let isEnabledByDefault = false
 
   private static let cpus = Flag(
-    "collector.perf.cpus", "", "List of CPUs from which perf metrics should be collected")
+    "collector.perf.cpus", "", "List of CPUs from which perf metrics should be collected", showsEmptyDefault: true)
   private static let tracepoints = Flag(
     "collector.perf.tracepoint", [String](), "perf tracepoint that should be collected")
   static let flags =
@@ -122,8 +122,8 @@ final class PerfCollector: Collector {
   }
 
   private var running: [Running] = []
-  /// Why a kind that was not switched off has no counter on any CPU, although the machine may have such counters.
-  private var failures: [String] = []
+  /// Why kinds that were not switched off have no counter on any CPU, or not on all, although the machine may have them.
+  private var failures: [(reason: String, kinds: [String])] = []
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     let list = host.flags[Self.cpus]
@@ -147,10 +147,14 @@ final class PerfCollector: Collector {
     for cpu in cpus {
       let counters = PerfCounters(profilers.map(\.event), cpu: cpu, isGroup: isGroup)
       if counters.count > 0 { running.append(Running(cpu: cpu, families: families, counters: counters)) }
-      failure = failure ?? counters.failure
+      if failure?.isAbsence ?? true { failure = counters.failure ?? failure }
     }
-    if running.count == before, let failure, !failure.isAbsence {
-      failures.append("no \(kind) profilers: \(failure)\(Self.hint(failure))")
+    guard let failure, failure.code == EMFILE || (running.count == before && !failure.isAbsence) else { return }
+    let reason = "\(failure)\(Self.hint(failure))"
+    if let same = failures.firstIndex(where: { $0.reason == reason }) {
+      failures[same].kinds.append(kind)
+    } else {
+      failures.append((reason, [kind]))
     }
   }
 
@@ -164,7 +168,7 @@ final class PerfCollector: Collector {
   }
 
   func collect(into writer: MetricWriter) throws {
-    var failures = failures
+    var failures = failures.map { "cannot count \($0.kinds.joined(separator: ", ")) events: \($0.reason)" }
     for part in running {
       do {
         try part.counters.read { place, count in
