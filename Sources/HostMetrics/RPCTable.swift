@@ -41,7 +41,7 @@ struct RPCTable: Sendable {
   ///
   /// - Parameter path: for error messages.
   func write(_ bytes: RawSpan, of path: String, into writer: MetricWriter) throws {
-    let values = try values(bytes, of: path)
+    let values = try parse(bytes, of: path)
     for (line, numbers) in zip(lines, values) {
       for sample in line.samples {
         let value = sample.place < numbers.count ? numbers[sample.place] : 0
@@ -51,7 +51,7 @@ struct RPCTable: Sendable {
   }
 
   /// The numbers of each of `lines`.
-  private func values(_ bytes: RawSpan, of path: String) throws -> [[UInt64]] {
+  private func parse(_ bytes: RawSpan, of path: String) throws -> [[UInt64]] {
     var values = [[UInt64]](repeating: [], count: lines.count)
     var scanner = ByteScanner(bytes)
     while let text = scanner.line() {

@@ -73,7 +73,7 @@ final class IpvsCollector: Collector {
   func collect(into writer: MetricWriter) throws {
     guard try statistics.readIfPresent(into: &buffer) else { throw NoData("IPVS is not loaded") }
     try buffer.withBytes { bytes in try writeTotals(bytes, into: writer) }
-    let sums = try servers.read(into: &buffer) { bytes in try sums(bytes) }
+    let sums = try servers.read(into: &buffer) { bytes in try backendSums(bytes) }
     for (place, family) in families.enumerated() {
       for (labels, values) in sums { writer.write(family, labels, Double(values[place])) }
     }
@@ -94,7 +94,7 @@ final class IpvsCollector: Collector {
   }
 
   /// The numbers of the real servers, summed up over those that have the same labels.
-  private func sums(_ bytes: RawSpan) throws -> [[String]: InlineArray<3, UInt64>] {
+  private func backendSums(_ bytes: RawSpan) throws -> [[String]: InlineArray<3, UInt64>] {
     var sums: [[String]: InlineArray<3, UInt64>] = [:]
     var local = Server()
     var lines = ByteScanner(bytes)

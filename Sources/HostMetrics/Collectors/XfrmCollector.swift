@@ -66,12 +66,12 @@ final class XfrmCollector: Collector {
 
   func collect(into writer: MetricWriter) throws {
     guard try file.readIfPresent(into: &buffer) else { throw NoData("the kernel keeps no statistics of IPsec") }
-    let values = try buffer.withBytes { bytes in try values(bytes) }
+    let values = try buffer.withBytes { bytes in try parse(bytes) }
     for (counter, value) in zip(Self.counters, values) { writer.sample(counter.family, Double(value)) }
   }
 
   /// In the order of `counters`.
-  private func values(_ bytes: RawSpan) throws -> [Int64] {
+  private func parse(_ bytes: RawSpan) throws -> [Int64] {
     var values = [Int64](repeating: 0, count: Self.counters.count)
     var lines = ByteScanner(bytes)
     while let line = lines.line() {
