@@ -1,5 +1,5 @@
 // Reads /proc/sys/net/netfilter/nf_conntrack_{count,max} (Documentation/networking/nf_conntrack-sysctl.rst) and
-// /proc/net/stat/nf_conntrack: a line of hexadecimal numbers for each CPU below a line of names.
+// /proc/net/stat/nf_conntrack: a heading, then a line of hexadecimal numbers for each processor.
 
 import Bytes
 import Exposition
@@ -13,8 +13,8 @@ final class ConntrackCollector: Collector {
   private static let limit = MetricFamily.gauge(
     "node_nf_conntrack_entries_limit", "Maximum size of connection tracking table.")
 
-  /// A column of the statistics: the names of some have changed, their places have not.
-  private static let statistics: [(column: Int, family: MetricFamily)] = [
+  /// Columns of the statistics, by place: kernels have renamed some headings, but never moved one.
+  private static let columns: [(place: Int, family: MetricFamily)] = [
     (2, .gauge("node_nf_conntrack_stat_found", "Number of searched entries which were successful.")),
     (4, .gauge("node_nf_conntrack_stat_invalid", "Number of packets seen which can not be tracked.")),
     (
@@ -26,8 +26,7 @@ final class ConntrackCollector: Collector {
     (
       9,
       .gauge(
-        "node_nf_conntrack_stat_insert_failed",
-        "Number of entries for which list insertion was attempted but failed.")
+        "node_nf_conntrack_stat_insert_failed", "Number of entries for which list insertion was attempted but failed.")
     ),
     (10, .gauge("node_nf_conntrack_stat_drop", "Number of packets dropped due to conntrack failure.")),
     (
@@ -43,7 +42,7 @@ final class ConntrackCollector: Collector {
         "Number of conntrack table lookups which had to be restarted due to hashtable resizes.")
     ),
   ]
-  private static let columnCount = 17
+  private static let width = 17
 
   private let count: KernelFile
   private let maximum: KernelFile
@@ -57,39 +56,42 @@ final class ConntrackCollector: Collector {
   }
 
   func collect(into writer: MetricWriter) throws {
-    guard try count.readIfPresent(into: &buffer) else {
-      throw NoData("\(count.path) is not there: the module nf_conntrack is not loaded")
+    for (file, family) in [(count, Self.entries), (maximum, Self.limit)] {
+      try read(file) { bytes in
+        guard let value = UInt64(decimal: bytes.trimmed) else { throw MalformedFile(file.path, "expected a number") }
+        writer.sample(family, value)
+      }
     }
-    try buffer.withBytes { bytes in writer.sample(Self.entries, try number(bytes, count.path)) }
-    try maximum.read(into: &buffer) { bytes in writer.sample(Self.limit, try number(bytes, maximum.path)) }
-    try statistics.read(into: &buffer) { bytes in try sum(bytes, into: writer) }
+    try read(statistics) { bytes in
+      let sums = try Self.sums(bytes, of: statistics.path)
+      for column in Self.columns { writer.sample(column.family, sums[column.place]) }
+    }
   }
 
-  private func number(_ bytes: RawSpan, _ path: String) throws -> UInt64 {
-    guard let value = UInt64(decimal: bytes.trimmed) else { throw MalformedFile(path, "expected a number", in: bytes) }
-    return value
+  private func read(_ file: KernelFile, _ body: (RawSpan) throws -> Void) throws {
+    guard try file.readIfPresent(into: &buffer) else { throw NoData("connection tracking is not loaded") }
+    try buffer.withBytes { bytes in try body(bytes) }
   }
 
-  /// Sums each column over the CPUs.
-  private func sum(_ bytes: RawSpan, into writer: MetricWriter) throws {
+  /// The sum of each column over the processors; the last one came with Linux 2.6.35.
+  private static func sums(_ bytes: RawSpan, of path: String) throws -> InlineArray<17, UInt64> {
     var sums = InlineArray<17, UInt64>(repeating: 0)
     var lines = ByteScanner(bytes)
-    _ = lines.line()  // the names
+    _ = lines.line()
     while let line = lines.line() {
       var fields = ByteScanner(line)
-      var column = 0
+      var place = 0
       while let field = fields.field() {
-        guard let value = UInt64(hex: field), column < Self.columnCount else {
-          throw MalformedFile(statistics.path, "expected at most 17 hexadecimal numbers", in: line)
+        guard place < Self.width, let number = UInt64(hex: field) else {
+          throw MalformedFile(path, "expected 16 or 17 hexadecimal numbers", in: line)
         }
-        sums[column] &+= value
-        column += 1
+        sums[place] &+= number
+        place += 1
       }
-      // search_restart came last.
-      guard column >= Self.columnCount - 1 else {
-        throw MalformedFile(statistics.path, "expected 16 hexadecimal numbers or more", in: line)
+      guard place >= Self.width - 1 else {
+        throw MalformedFile(path, "expected 16 or 17 hexadecimal numbers", in: line)
       }
     }
-    for statistic in Self.statistics { writer.sample(statistic.family, sums[statistic.column]) }
+    return sums
   }
 }

@@ -1,4 +1,5 @@
-// Reads /proc/interrupts (proc_interrupts(5)): an interrupt a line, a column a CPU, then what it is.
+// Reads /proc/interrupts (proc_interrupts(5)): a heading that names the processors, then
+// "  9:     398553       2320  IR-IO-APIC-fasteoi   acpi" or "NMI:         47       5031   Non-maskable interrupts".
 
 import Bytes
 import Exposition
@@ -8,52 +9,31 @@ import Kernel
 final class InterruptsCollector: Collector {
   static let name = "interrupts"
   static let isEnabledByDefault = false
-  static let flags = [nameInclude.definition, nameExclude.definition, includeZeros.definition]
+  static let flags = [include.definition, exclude.definition, includeZeros.definition]
 
-  private static let nameInclude = Flag(
+  private static let include = Flag(
     "collector.interrupts.name-include", "",
     "Regexp of interrupts name to include (mutually exclusive to --collector.interrupts.name-exclude).")
-  private static let nameExclude = Flag(
+  private static let exclude = Flag(
     "collector.interrupts.name-exclude", "",
     "Regexp of interrupts name to exclude (mutually exclusive to --collector.interrupts.name-include).")
   private static let includeZeros = Flag(
     "collector.interrupts.include-zeros", true, "Include interrupts that have a zero value")
 
-  private static let total = MetricFamily.counter(
+  private static let interrupts = MetricFamily.counter(
     "node_interrupts_total", "Interrupt details.", ["cpu", "devices", "info", "type"])
 
-  /// An interrupt's labels, worked out once for each line's name and description.
-  private final class Interrupt {
-    let type: String
-    let info: String
-    let devices: String
-    let isShown: Bool
-
-    /// - Parameter line: name, colon, description.
-    init(_ line: String, _ filter: NameFilter) {
-      let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-      let words = parts[1].split { $0 == " " || $0 == "\t" }
-      type = String(parts[0].drop { $0 == " " })
-      // A number is a line of the interrupt controller's, which comes first; a name is the kernel's own.
-      let infoWords = Int(type) == nil ? words.count : 1
-      info = words.prefix(infoWords).joined(separator: " ")
-      devices = words.dropFirst(infoWords).joined(separator: " ")
-      isShown = !filter.isIgnored("\(type);\(info);\(devices)")
-    }
-  }
-
   private let file: KernelFile
-  private let filter: NameFilter
+  /// Whatever the help says, node_exporter takes both at once.
+  private let included: NameFilter
+  private let excluded: NameFilter
   private let showsZeros: Bool
-  private var interrupts = NameCache<Interrupt>()
-  private var buffer = ByteWriter(capacity: 16 << 10)
-  private var key = ByteWriter(capacity: 256)
+  private var buffer = ByteWriter(capacity: 16384)
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     file = KernelFile(host.proc("interrupts"))
-    filter = try NameFilter(
-      include: host.flags[Self.nameInclude], exclude: host.flags[Self.nameExclude],
-      flags: "name-exclude & name-include")
+    included = try NameFilter(include: host.flags[Self.include], exclude: "", flags: "")
+    excluded = try NameFilter(include: "", exclude: host.flags[Self.exclude], flags: "")
     showsZeros = host.flags[Self.includeZeros]
   }
 
@@ -63,41 +43,43 @@ final class InterruptsCollector: Collector {
 
   private func parse(_ bytes: RawSpan, into writer: MetricWriter) throws {
     var lines = ByteScanner(bytes)
-    guard let head = lines.line() else { throw MalformedFile(file.path, "expected a line of CPUs") }
-    var heads = ByteScanner(head)
-    var cpuCount = 0
-    while heads.field() != nil { cpuCount += 1 }
-    interrupts.restart()
-    while let line = lines.line() { try parse(line: line, cpuCount, into: writer) }
-    interrupts.finish()
+    guard let heading = lines.line() else { throw MalformedFile(file.path, "expected a heading") }
+    var processors = ByteScanner(heading)
+    var count = 0
+    while processors.field() != nil { count += 1 }
+    while let line = lines.line() {
+      var fields = ByteScanner(line)
+      // On arm64 the first number may stand right behind the colon.
+      guard let name = fields.field(upTo: UInt8(ascii: ":")) else { continue }
+      try write(String(utf8: name.trimmed), fields.rest, count, into: writer)
+    }
   }
 
-  private func parse(line: RawSpan, _ cpuCount: Int, into writer: MetricWriter) throws {
-    // On arm64 the first number may follow the colon at once.
-    guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }
-    var fields = ByteScanner(line)
-    fields.position = colon + 1
-    for _ in 0..<cpuCount where fields.field() == nil { return }
-    let description = fields.rest.trimmed
-    // ERR and MIS count for all CPUs together.
-    guard description.byteCount > 0 else { return }
-    key.removeAll()
-    key.append(line.extracting(0..<colon + 1))
-    key.append(description)
-    let interrupt = key.withBytes { key in
-      interrupts.value(for: key) { Interrupt(String(decoding: $0, as: UTF8.self), filter) }
-    }
-    guard interrupt.isShown else { return }
-    fields.position = colon + 1
-    for cpu in 0..<cpuCount {
-      guard let count = fields.unsigned() else { throw MalformedFile(file.path, "expected numbers", in: line) }
-      if count == 0, !showsZeros { continue }
-      writer.begin(Self.total)
+  /// - Parameters:
+  ///   - text: what stands behind the interrupt's name: a number for each processor, then words.
+  ///   - count: the number of processors.
+  private func write(_ name: String, _ text: RawSpan, _ count: Int, into writer: MetricWriter) throws {
+    var fields = ByteScanner(text)
+    for _ in 0..<count { _ = fields.field() }
+    var words: [String] = []
+    while let word = fields.field() { words.append(String(utf8: word)) }
+    // ERR and MIS are sums of all processors, and without words.
+    guard let first = words.first else { return }
+    let isNumbered = Int(name) != nil
+    let info = isNumbered ? first : words.joined(separator: " ")
+    let devices = isNumbered ? words.dropFirst().joined(separator: " ") : ""
+    let key = "\(name);\(info);\(devices)"
+    guard !included.isIgnored(key), !excluded.isIgnored(key) else { return }
+    fields.position = 0
+    for cpu in 0..<count {
+      guard let value = fields.double() else { throw MalformedFile(file.path, "expected numbers", in: text) }
+      guard showsZeros || value != 0 else { continue }
+      writer.begin(Self.interrupts)
       writer.label(cpu)
-      writer.label(interrupt.devices)
-      writer.label(interrupt.info)
-      writer.label(interrupt.type)
-      writer.end(count)
+      writer.label(devices)
+      writer.label(info)
+      writer.label(name)
+      writer.end(value)
     }
   }
 }

@@ -1,5 +1,5 @@
-// Reads /proc/net/netstat and /proc/net/snmp, pairs of lines "Tcp: NAME…" and "Tcp: NUMBER…", and /proc/net/snmp6,
-// "Ip6InReceives 7" (Documentation/networking/snmp_counter.rst).
+// Reads /proc/net/{netstat,snmp} (proc_pid_net(5)), pairs of lines "TcpExt: SyncookiesSent …" and "TcpExt: 0 …", and
+// /proc/net/snmp6, a key and a number a line.
 
 import Bytes
 import Exposition
@@ -12,87 +12,79 @@ final class NetstatCollector: Collector {
 
   private static let fieldsFlag = Flag(
     "collector.netstat.fields",
-    "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|"
-      + "Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|"
-      + "PassiveOpens|RetransSegs|CurrEstab)|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$",
+    "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|"
+      + "TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|"
+      + "Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|"
+      + "Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$",
     "Regexp of fields to return for netstat collector.")
 
-  /// What a line of names stands for: a family for each number of the next line; nil for those that are not shown.
-  private final class Columns {
-    let families: [MetricFamily?]
-    init(_ families: [MetricFamily?]) { self.families = families }
-  }
-
-  private var pairs: [(file: KernelFile, columns: NameCache<Columns>)]
-  private let snmp6: KernelFile
-  private var snmp6Families: FamilyCache
-  private let makeFamily: (_ layer: Substring, _ name: Substring) -> MetricFamily?
+  private let tables: [KernelFile]
+  private let list: KernelFile
   private var buffer = ByteWriter(capacity: 8192)
+  private var columns: ColumnCache
+  private var families: FamilyCache
 
   init(_ host: Host) throws(CollectorConfigurationError) {
-    pairs = ["net/netstat", "net/snmp"].map { (KernelFile(host.proc($0)), NameCache()) }
-    snmp6 = KernelFile(host.proc("net/snmp6"))
-    let shown = try NameFilter.compile(host.flags[Self.fieldsFlag])
-    let makeFamily = { (layer: Substring, name: Substring) -> MetricFamily? in
-      let key = "\(layer)_\(name)"
-      guard shown?.occurs(in: key.utf8.span.bytes) != false else { return nil }
-      return .untyped("node_netstat_\(key)", "Statistic \(layer)\(name).")
+    tables = ["net/netstat", "net/snmp"].map { KernelFile(host.proc($0)) }
+    list = KernelFile(host.proc("net/snmp6"))
+    let shown = try NameFilter(include: host.flags[Self.fieldsFlag], exclude: "", flags: "")
+    func family(_ group: Substring, _ field: Substring) -> MetricFamily? {
+      let key = "\(group)_\(field)"
+      return shown.isIgnored(key) ? nil : .untyped("node_netstat_\(key)", "Statistic \(group)\(field).")
     }
-    self.makeFamily = makeFamily
-    snmp6Families = FamilyCache { key in
-      // "Udp6InDatagrams": the layer's name ends in 6.
+    columns = ColumnCache { heading in
+      let names = heading.split(separator: " ")
+      guard let group = names.first?.dropLast() else { return [] }
+      return names.dropFirst().map { family(group, $0) }
+    }
+    families = FamilyCache { key in
+      // Ip6InOctets is InOctets of Ip6.
       guard let six = key.firstIndex(of: "6") else { return nil }
-      return makeFamily(key[...six], key[key.index(after: six)...])
+      return family(key[...six], key[key.index(after: six)...])
     }
   }
 
   func collect(into writer: MetricWriter) throws {
-    for index in pairs.indices {
-      try pairs[index].file.read(into: &buffer) { bytes in try parse(bytes, pair: index, into: writer) }
+    var position = 0
+    for file in tables {
+      try file.read(into: &buffer) { bytes in
+        try parseTable(bytes, of: file.path, at: &position, into: writer)
+      }
     }
-    // Without IPv6 there is no such file.
-    guard try snmp6.readIfPresent(into: &buffer) else { return }
-    try buffer.withBytes { bytes in try parseLines(bytes, into: writer) }
+    // Without IPv6 there is none.
+    guard try list.readIfPresent(into: &buffer) else { return }
+    try buffer.withBytes { bytes in try parseList(bytes, into: writer) }
   }
 
-  private func parse(_ bytes: RawSpan, pair: Int, into writer: MetricWriter) throws {
-    let path = pairs[pair].file.path
-    pairs[pair].columns.restart()
+  private func parseTable(
+    _ bytes: RawSpan, of path: String, at position: inout Int, into writer: MetricWriter
+  ) throws {
     var lines = ByteScanner(bytes)
-    while let names = lines.line() {
-      let columns = pairs[pair].columns.value(for: names) { makeColumns(String(decoding: $0, as: UTF8.self)) }
-      guard let numbers = lines.line() else { throw MalformedFile(path, "expected a line of numbers below", in: names) }
-      var fields = ByteScanner(numbers)
-      guard let layer = fields.field(), names.byteCount >= layer.byteCount,
-        names.extracting(0..<layer.byteCount).equals(layer)
-      else { throw MalformedFile(path, "expected the numbers of the line above", in: numbers) }
-      for family in columns.families {
-        guard let number = fields.field() else { throw MalformedFile(path, "a number is missing", in: numbers) }
+    while let heading = lines.line() {
+      let families = columns.families(of: heading, at: position)
+      position += 1
+      guard let line = lines.line() else { throw MalformedFile(path, "expected a second line", in: heading) }
+      var fields = ByteScanner(line)
+      _ = fields.field()
+      for family in families {
+        guard let field = fields.field() else { throw MalformedFile(path, "expected a number a field", in: line) }
         guard let family else { continue }
-        guard let value = Double(goSyntax: number) else { throw MalformedFile(path, "expected numbers", in: numbers) }
+        guard let value = Double(goSyntax: field) else { throw MalformedFile(path, "expected numbers", in: line) }
         writer.sample(family, value)
       }
-      guard fields.field() == nil else { throw MalformedFile(path, "more numbers than names", in: numbers) }
     }
-    pairs[pair].columns.finish()
   }
 
-  /// "TcpExt: SyncookiesSent SyncookiesRecv"
-  private func makeColumns(_ names: String) -> Columns {
-    let words = names.split(separator: " ")
-    let layer = words.first.map { $0.hasSuffix(":") ? $0.dropLast() : $0 } ?? ""
-    return Columns(words.dropFirst().map { makeFamily(layer, $0) })
-  }
-
-  private func parseLines(_ bytes: RawSpan, into writer: MetricWriter) throws {
+  private func parseList(_ bytes: RawSpan, into writer: MetricWriter) throws {
     var lines = ByteScanner(bytes)
     var position = -1
     while let line = lines.line() {
       position += 1
       var fields = ByteScanner(line)
-      guard let key = fields.field(), let number = fields.field() else { continue }
-      guard let family = snmp6Families.family(of: key, at: position) else { continue }
-      guard let value = Double(goSyntax: number) else { throw MalformedFile(snmp6.path, "expected a number", in: line) }
+      guard let key = fields.field(), let text = fields.field(),
+        let family = families.family(of: key, at: position)
+      else { continue }
+      guard let value = Double(goSyntax: text) else { throw MalformedFile(list.path, "expected a number", in: line) }
       writer.sample(family, value)
     }
   }

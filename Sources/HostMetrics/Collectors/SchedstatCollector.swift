@@ -1,4 +1,5 @@
-// Reads the cpu lines of /proc/schedstat (Documentation/scheduler/sched-stats.rst): times are in nanoseconds.
+// Reads the cpu lines of /proc/schedstat (Documentation/scheduler/sched-stats.rst): "cpu0 1 2 3 4 5 6 7 8 9", of
+// which the last three are nanoseconds running, nanoseconds waiting, and timeslices.
 
 import Bytes
 import Exposition
@@ -14,39 +15,47 @@ final class SchedstatCollector: Collector {
   private static let timeslices = MetricFamily.counter(
     "node_schedstat_timeslices_total", "Number of timeslices executed by CPU.", ["cpu"])
 
+  private struct Cpu {
+    var number: Int
+    var running: UInt64
+    var waiting: UInt64
+    var timeslices: UInt64
+  }
+
   private let file: KernelFile
-  private var buffer = ByteWriter(capacity: 8192)
+  private var buffer = ByteWriter(capacity: 16384)
+  private var cpus: [Cpu] = []
 
   init(_ host: Host) { file = KernelFile(host.proc("schedstat")) }
 
   func collect(into writer: MetricWriter) throws {
-    guard try file.readIfPresent(into: &buffer) else {
-      throw NoData("\(file.path) is not there: the kernel has no CONFIG_SCHEDSTATS")
-    }
-    try buffer.withBytes { bytes in try parse(bytes, into: writer) }
+    guard try file.readIfPresent(into: &buffer) else { throw NoData("the kernel keeps no scheduler statistics") }
+    buffer.withBytes { bytes in parse(bytes) }
+    write(Self.running, into: writer) { Double($0.running) / 1e9 }
+    write(Self.waiting, into: writer) { Double($0.waiting) / 1e9 }
+    write(Self.timeslices, into: writer) { Double($0.timeslices) }
   }
 
-  private func parse(_ bytes: RawSpan, into writer: MetricWriter) throws {
+  private func parse(_ bytes: RawSpan) {
+    cpus.removeAll(keepingCapacity: true)
     var lines = ByteScanner(bytes)
     while let line = lines.line() {
       guard line.starts(with: "cpu") else { continue }
       var fields = ByteScanner(line)
-      guard let name = fields.field(), name.byteCount > 3 else { continue }
-      // yld_count, a zero, sched_count, sched_goidle, ttwu_count, ttwu_local
+      fields.position = 3
+      guard let number = fields.unsigned().flatMap({ Int(exactly: $0) }) else { continue }
       for _ in 0..<6 { _ = fields.field() }
-      guard let running = fields.unsigned(), let waiting = fields.unsigned(), let timeslices = fields.unsigned() else {
-        throw MalformedFile(file.path, "expected nine numbers", in: line)
-      }
-      let cpu = name.extracting(3..<name.byteCount)
-      write(Self.running, cpu, Double(running) / 1e9, into: writer)
-      write(Self.waiting, cpu, Double(waiting) / 1e9, into: writer)
-      write(Self.timeslices, cpu, Double(timeslices), into: writer)
+      guard let running = fields.unsigned(), let waiting = fields.unsigned(), let timeslices = fields.unsigned()
+      else { continue }
+      cpus.append(Cpu(number: number, running: running, waiting: waiting, timeslices: timeslices))
     }
   }
 
-  private func write(_ family: MetricFamily, _ cpu: RawSpan, _ value: Double, into writer: MetricWriter) {
-    writer.begin(family)
-    writer.label(cpu)
-    writer.end(value)
+  private func write(_ family: MetricFamily, into writer: MetricWriter, _ value: (Cpu) -> Double) {
+    for cpu in cpus {
+      writer.begin(family)
+      writer.label(cpu.number)
+      writer.end(value(cpu))
+    }
   }
 }

@@ -1,4 +1,4 @@
-// Reads /proc/softirqs (proc_softirqs(5)): a line a kind of softirq, a column a CPU.
+// Reads /proc/softirqs (proc_softirqs(5)): a heading, then for each kind "HI:" and a number for each processor.
 
 import Bytes
 import Exposition
@@ -8,16 +8,14 @@ final class SoftirqsCollector: Collector {
   static let name = "softirqs"
   static let isEnabledByDefault = false
 
-  private static let functions = MetricFamily.counter(
+  private static let calls = MetricFamily.counter(
     "node_softirqs_functions_total", "Softirq counts per CPU.", ["cpu", "type"])
-
-  /// The kinds that are shown (include/linux/interrupt.h).
-  private static let types: [StaticString] = [
+  private static let kinds: [StaticString] = [
     "HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU",
   ]
 
   private let file: KernelFile
-  private var buffer = ByteWriter(capacity: 8192)
+  private var buffer = ByteWriter(capacity: 16384)
 
   init(_ host: Host) { file = KernelFile(host.proc("softirqs")) }
 
@@ -27,19 +25,20 @@ final class SoftirqsCollector: Collector {
 
   private func parse(_ bytes: RawSpan, into writer: MetricWriter) throws {
     var lines = ByteScanner(bytes)
-    _ = lines.line()  // the CPUs
+    guard lines.line() != nil else { throw MalformedFile(file.path, "expected a heading") }
     while let line = lines.line() {
       var fields = ByteScanner(line)
-      guard let name = fields.field(upTo: UInt8(ascii: ":"))?.trimmed,
-        let type = Self.types.first(where: { name.equals($0) })
+      fields.skipBlanks()
+      guard let kind = fields.field(upTo: UInt8(ascii: ":")),
+        Self.kinds.contains(where: { kind.equals($0) })
       else { continue }
       var cpu = 0
       while let field = fields.field() {
-        guard let count = UInt64(decimal: field) else { throw MalformedFile(file.path, "expected numbers", in: line) }
-        writer.begin(Self.functions)
+        guard let value = UInt64(decimal: field) else { throw MalformedFile(file.path, "expected numbers", in: line) }
+        writer.begin(Self.calls)
         writer.label(cpu)
-        writer.label(type)
-        writer.end(count)
+        writer.label(kind)
+        writer.end(value)
         cpu += 1
       }
     }
