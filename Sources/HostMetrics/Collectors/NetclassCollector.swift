@@ -1,6 +1,6 @@
 // Reads what the kernel knows of network interfaces but their counters: /sys/class/net/*/
 // (Documentation/ABI/testing/sysfs-class-net), or the same by netlink (rtnetlink(7), RTM_GETLINK, and ethtool's
-// ETHTOOL_MSG_LINKMODES_GET), which costs a tenth.
+// ETHTOOL_MSG_LINKMODES_GET), which costs a fraction.
 
 import Bytes
 import Exposition
