@@ -211,19 +211,24 @@ struct NetclassLiveTests {
     return views
   }
 
-  @Test func trustsNetlinkOnlyWhereItMeansTheSame() throws {
+  @Test(arguments: [
+    "", "ip link set lo mtu 99", "ip link add veth0 type veth peer name veth1; ip link set veth0 mtu 777",
+  ])
+  func trustsNetlinkOnlyWhereItMeansTheSame(_ setUp: String) throws {
     let shown = try PrivateNetwork.run {
       PrivateNetwork.shell("ip link add veth0 type veth peer name veth1; ip link set veth0 mtu 1234 up")
       let collector = try Self.collector()
       _ = try render(collector)
-      // Another network behind the same /sys: there is a veth0 too.
+      // Another network behind the same /sys.
       guard PrivateNetwork.unshare(PrivateNetwork.newNetwork) else { throw PrivateNetwork.Unavailable() }
-      PrivateNetwork.shell("ip link add veth0 type veth peer name veth1; ip link set veth0 mtu 777")
+      PrivateNetwork.shell(setUp)
       let fresh = try Self.collector()
       _ = try render(fresh)
       return try render(fresh)
     }
     #expect(shown.contains(#"node_network_mtu_bytes{device="veth0"} 1234"#))
+    #expect(shown.contains(#"node_network_mtu_bytes{device="lo"} 65536"#))
+    #expect(shown.contains(#"node_network_flags{device="lo"} 9"#))
   }
 
   @Test func showsNetlinksOwnView() throws {

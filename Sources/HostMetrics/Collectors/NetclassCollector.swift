@@ -1,6 +1,6 @@
 // Reads what the kernel knows of network interfaces but their counters: /sys/class/net/*/
 // (Documentation/ABI/testing/sysfs-class-net), or the same by netlink (rtnetlink(7), RTM_GETLINK, and ethtool's
-// ETHTOOL_MSG_LINKMODES_GET), which costs a tenth.
+// ETHTOOL_MSG_LINKMODES_GET), which costs a fraction.
 
 import Bytes
 import Exposition
@@ -44,6 +44,8 @@ final class NetclassCollector: Collector {
     MetricFamily("node_network_\(name)", type, "Network device property: \(name)", labels: ["device"])
   }
 
+  /// Of the loopback interface of every network.
+  private static let loopbackIndex: Int64 = 1
   private static let fileWords = words("half", "full", "unknown")
   private static let netlinkWords = words("Half", "Full", "Unknown")
 
@@ -68,6 +70,8 @@ final class NetclassCollector: Collector {
   private var byIndex: [Int64: NetclassInterface] = [:]
   /// Those that only the files show.
   private var unlisted: [String: NetclassInterface] = [:]
+  /// Whether at the last scrape netlink meant the same interfaces as the files, all of them.
+  private var isSameNetwork = false
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     self.host = host
@@ -120,6 +124,9 @@ final class NetclassCollector: Collector {
       if update(interface, from: directory, isListed: isListed, hasSpeeds: hasSpeeds) { interfaces.append(interface) }
     }
     unlisted = seen
+    // All networks have the same loopback interface: it proves nothing.
+    isSameNetwork =
+      interfaces.allSatisfy { $0.trustedIndex > 0 } && interfaces.contains { $0.trustedIndex > Self.loopbackIndex }
     return interfaces
   }
 
@@ -128,7 +135,7 @@ final class NetclassCollector: Collector {
     _ interface: NetclassInterface, from directory: borrowing AttributeDirectory, isListed: Bool, hasSpeeds: Bool
   ) -> Bool {
     let told = (interface[.index], interface[.link], interface.address.text)
-    if isListed, interface.trustedIndex == told.0 {
+    if isListed, isSameNetwork, interface.trustedIndex == told.0 {
       // Netlink does not tell how an interface got its address; and its name and its device's number, which it does not
       // tell either, do not change.
       if !interface.hasAllFlags { _ = interface.read(.flags, from: directory, through: &buffer) }

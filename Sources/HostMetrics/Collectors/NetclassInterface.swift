@@ -39,7 +39,7 @@ final class NetclassInterface {
   private(set) var counters: InlineArray<24, UInt64>?
   /// Whether the last dump told all that makes up the flags: since Linux 6.0.
   private(set) var hasAllFlags = false
-  /// The number under which netlink has been seen to mean the interface that sysfs shows by this name; 0 for none.
+  /// The number under which netlink was seen to mean the interface that sysfs shows by this name; 0 for none.
   var trustedIndex: Int64 = 0
 
   init(_ name: [UInt8], isIgnored: Bool) {

@@ -21,11 +21,20 @@ final class NetworkRouteCollector: Collector {
     188: "ospf", 189: "rip", 192: "eigrp",
   ]
 
+  /// What is shown of a route; two routes of different tables may look the same.
+  private struct Row: Hashable {
+    let destination, device, gateway, source: [UInt8]
+    let priority: UInt32
+    let origin: UInt8
+    let weight: Int
+  }
+
   private let filter: NetworkDeviceFilter
   private let socket = NetlinkSocket()
   private var names = InterfaceNames()
   private var buffer = ByteWriter()
   private var text = ByteWriter(capacity: 64)
+  private var rows: Set<Row> = []
   private var counts: [[UInt8]: Int] = [:]
 
   init(_ host: Host) throws(CollectorConfigurationError) { filter = try NetworkDeviceFilter(host) }
@@ -33,13 +42,14 @@ final class NetworkRouteCollector: Collector {
   func collect(into writer: MetricWriter) throws {
     try names.read(by: socket, through: &buffer)
     try socket.dump(.routes, into: &buffer)
+    rows.removeAll(keepingCapacity: true)
     counts.removeAll(keepingCapacity: true)
     buffer.withBytes { dump in
       NetworkRoute.forEach(in: dump) { route in
-        guard route.isUnicast else { return }
-        route.forEachHop(in: dump) { hop in write(route, hop, dump, to: writer) }
+        if route.isUnicast { route.forEachHop(in: dump) { hop in take(route, hop, dump) } }
       }
     }
+    for row in rows { write(row, to: writer) }
     for (device, count) in counts {
       writer.begin(Self.routes)
       writer.label(device)
@@ -47,32 +57,36 @@ final class NetworkRouteCollector: Collector {
     }
   }
 
-  private func write(_ route: NetworkRoute, _ hop: NetworkRoute.Hop, _ dump: RawSpan, to writer: MetricWriter) {
+  private func take(_ route: NetworkRoute, _ hop: NetworkRoute.Hop, _ dump: RawSpan) {
     let device = names[hop.index] ?? []
     guard !filter.isIgnored(device.span.bytes) else { return }
     counts[device, default: 0] += 1
-    writer.begin(Self.info)
-    if route.prefixLength == 0 {
-      writer.label("default")
-    } else {
-      text.removeAll()
-      text.append(internetAddress: dump.extracting(route.destination))
-      text.append(UInt8(ascii: "/"))
-      text.append(decimal: UInt64(route.prefixLength))
-      text.withBytes { writer.label($0) }
+    var destination = Array("default".utf8)
+    if route.prefixLength > 0 {
+      destination = text(of: dump.extracting(route.destination)) + Array("/\(route.prefixLength)".utf8)
     }
-    writer.label(device)
-    label(dump.extracting(hop.gateway), to: writer)
-    writer.label(Int(route.priority))
-    writer.label(Self.origins[route.origin] ?? "unknown")
-    label(dump.extracting(route.source), to: writer)
-    if hop.weight == 0 { writer.label("") } else { writer.label(hop.weight) }
-    writer.end(1.0)
+    rows.insert(
+      Row(
+        destination: destination, device: device, gateway: text(of: dump.extracting(hop.gateway)),
+        source: text(of: dump.extracting(route.source)), priority: route.priority, origin: route.origin,
+        weight: hop.weight))
   }
 
-  private func label(_ address: RawSpan, to writer: MetricWriter) {
+  private func text(of address: RawSpan) -> [UInt8] {
     text.removeAll()
     text.append(internetAddress: address)
-    text.withBytes { writer.label($0) }
+    return text.withBytes { $0.array }
+  }
+
+  private func write(_ row: Row, to writer: MetricWriter) {
+    writer.begin(Self.info)
+    writer.label(row.destination)
+    writer.label(row.device)
+    writer.label(row.gateway)
+    writer.label(Int(row.priority))
+    writer.label(Self.origins[row.origin] ?? "unknown")
+    writer.label(row.source)
+    if row.weight == 0 { writer.label("") } else { writer.label(row.weight) }
+    writer.end(1.0)
   }
 }

@@ -177,7 +177,11 @@ final class WifiCollector: Collector {
 
   private func kernelInterfaces() throws -> [Interface] {
     let family = try findFamily()
-    try socket.dump(WirelessInterface.request(family), into: &buffer)
+    guard ask(WirelessInterface.request(family)) else {
+      // The module may have been unloaded; it has another number when it comes back.
+      self.family = nil
+      throw NoData("nl80211 does not answer")
+    }
     let found = buffer.withBytes { WirelessInterface.all(in: $0, family) }
     return found.filter { !$0.name.isEmpty }.map { wireless in
       var interface = Interface(
