@@ -53,7 +53,7 @@ final class CpuCollector: Collector {
   private var isChanged = true
 
   init(_ host: Host) throws(CollectorConfigurationError) {
-    file = KernelFile(host.proc("stat"))
+    file = KernelFile(host.proc("stat"), .onePiece)
     showsGuest = host.flags[Self.guestFlag]
     showsCores = host.flags[Self.perCoreFlag]
     topology = CpuTopology(host)

@@ -72,21 +72,21 @@ final class CpuTopology {
     var packages: Set<String> = []
     let names = (try? Directory.names(folder)) ?? []
     // Where the first CPU cannot be unplugged, node_exporter shows nothing of the others.
-    let showsOnline = number(KernelFile("\(folder)/cpu0/online")) != nil
+    let showsOnline = number(KernelFile("\(folder)/cpu0/online", .onePiece)) != nil
     for name in names where name.hasPrefix("cpu") && name.dropFirst(3).allSatisfy(\.isWholeNumber) && name != "cpu" {
       let path = "\(folder)/\(name)"
-      let onlineFile = KernelFile("\(path)/online")
+      let onlineFile = KernelFile("\(path)/online", .onePiece)
       if showsOnline, number(onlineFile) != nil {
         onlineGauges.append(Gauge(labels: [String(name.dropFirst(3))], file: onlineFile))
       }
-      guard let package = number(KernelFile("\(path)/topology/physical_package_id")),
-        let core = number(KernelFile("\(path)/topology/core_id"))
+      guard let package = number(KernelFile("\(path)/topology/physical_package_id", .onePiece)),
+        let core = number(KernelFile("\(path)/topology/core_id", .onePiece))
       else { continue }
-      let coreFile = KernelFile("\(path)/thermal_throttle/core_throttle_count")
+      let coreFile = KernelFile("\(path)/thermal_throttle/core_throttle_count", .onePiece)
       if number(coreFile) != nil, cores.insert(["\(core)", "\(package)"]).inserted {
         coreGauges.append(Gauge(labels: ["\(core)", "\(package)"], file: coreFile))
       }
-      let packageFile = KernelFile("\(path)/thermal_throttle/package_throttle_count")
+      let packageFile = KernelFile("\(path)/thermal_throttle/package_throttle_count", .onePiece)
       if number(packageFile) != nil, packages.insert("\(package)").inserted {
         packageGauges.append(Gauge(labels: ["\(package)"], file: packageFile))
       }

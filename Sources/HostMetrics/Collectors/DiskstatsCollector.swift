@@ -105,7 +105,7 @@ final class DiskstatsCollector: Collector {
     self.host = host
     filter = try host.filter(
       include: Self.include, exclude: Self.exclude, onceCalled: Self.ignored, named: "device-exclude & device-include")
-    file = KernelFile(host.proc("diskstats"))
+    file = KernelFile(host.proc("diskstats"), .shortLines)
   }
 
   func collect(into writer: MetricWriter) throws {
@@ -150,7 +150,7 @@ final class DiskstatsCollector: Collector {
   private func makeDevice(_ name: [UInt8]) -> Device {
     let path = host.sys("block/\(String(decoding: name, as: UTF8.self))/queue/rotational")
     return Device(
-      name, isIgnored: filter.isIgnored(name.span.bytes), rotationalFile: KernelFile(path, limit: 4096))
+      name, isIgnored: filter.isIgnored(name.span.bytes), rotationalFile: KernelFile(path, .onePiece, limit: 4096))
   }
 
   /// Reads what is not in diskstats. What cannot be read is shown empty, as for the many devices that have none.

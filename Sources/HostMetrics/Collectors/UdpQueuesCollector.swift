@@ -15,7 +15,9 @@ final class UdpQueuesCollector: Collector {
   private var buffer = ByteWriter(capacity: 16384)
 
   init(_ host: Host) {
-    files = [("v4", KernelFile(host.proc("net/udp"))), ("v6", KernelFile(host.proc("net/udp6")))]
+    files = [
+      ("v4", KernelFile(host.proc("net/udp"), .shortLines)), ("v6", KernelFile(host.proc("net/udp6"), .shortLines)),
+    ]
   }
 
   func collect(into writer: MetricWriter) throws {
