@@ -39,11 +39,26 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
 }
 
 @Suite struct KernelFileTests {
-  @Test(arguments: [0, 1, 4095, 4096, 4097, 12288, 100_000, 3 << 20]) func readsAnyLength(_ length: Int) {
+  @Test(arguments: [0, 1, 2047, 2048, 4095, 4096, 4097, 12288, 100_000, 3 << 20], [KernelFile.Source.onePiece, .shortLines, .unknown])
+  func readsAnyLength(_ length: Int, _ source: KernelFile.Source) {
     let folder = Folder()
     let text = String(repeating: "x", count: length)
     folder.write("a", text)
-    #expect(read(KernelFile("\(folder.path)/a")) == .success(text))
+    let file = KernelFile("\(folder.path)/a", source)
+    // The second time it knows how much room is wanted.
+    for _ in 0..<2 { #expect(read(file) == .success(text)) }
+  }
+
+  /// What the kernel makes page by page is read whole however its end is found.
+  @Test(arguments: [
+    ("/proc/self/net/netstat", KernelFile.Source.onePiece), ("/proc/self/net/softnet_stat", .shortLines),
+    ("/proc/partitions", .shortLines), ("/proc/filesystems", .onePiece), ("/proc/devices", .shortLines),
+    ("/proc/sys/kernel/osrelease", .onePiece),
+  ])
+  func findsTheEndOfTheKernelsFiles(_ path: String, _ source: KernelFile.Source) throws {
+    func shape(_ text: String) -> [Int] { text.split(separator: "\n").map { $0.split(separator: " ").count } }
+    let known = try shape(read(KernelFile(path, source)).get())
+    #expect(try !known.isEmpty && known == shape(read(KernelFile(path)).get()))
   }
 
   @Test func readsAgain() {
@@ -192,6 +207,16 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
     rmdir("\(folder.path)/b")
   }
 
+  /// More entries than one system call gives.
+  @Test func listsManyNames() throws {
+    let folder = Folder()
+    let names = (1000..<3000).map { "a-rather-long-name-\($0)" }
+    for name in names { folder.write(name, "") }
+    #expect(try Directory.names(folder.path) == names)
+    #expect(try Directory.names(folder.path, limit: 5).count == 5)
+    #expect(Directory.exists("\(folder.path)/\(names[0])") && !Directory.exists("\(folder.path)/none"))
+  }
+
   @Test func saysWhatIsNone() {
     let folder = Folder()
     folder.write("file", "")
@@ -204,6 +229,23 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
     #expect(throws: KernelError("stat", "\(folder.path)/none", code: ENOENT)) {
       try Directory.size("\(folder.path)/none")
     }
+  }
+}
+
+@Suite struct FileStampTests {
+  @Test func changesWithTheFile() throws {
+    let folder = Folder()
+    let path = "\(folder.path)/a"
+    #expect(FileStamp(path) == nil)
+    folder.write("a", "one")
+    let stamp = try #require(FileStamp(path))
+    #expect(FileStamp(path) == stamp)
+    folder.write("a", "longer")
+    #expect(FileStamp(path) != stamp)
+    folder.write("b", "one")
+    rename("\(folder.path)/b", path)
+    #expect(FileStamp(path) != stamp)
+    #expect(FileStamp("\(folder.path)/.") != FileStamp(folder.path))
   }
 }
 

@@ -136,8 +136,8 @@ final class IpvsCollector: Collector {
     guard text.byteCount == 41, text.starts(with: "["), text.ends(with: "]") else { return nil }
     var address = in6_addr()
     guard inet_pton(AF_INET6, String(utf8: text.extracting(1..<40)), &address) == 1 else { return nil }
-    var shortest = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-    guard inet_ntop(AF_INET6, &address, &shortest, socklen_t(shortest.count)) != nil else { return nil }
-    return shortest.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    var shortest = ByteWriter(capacity: 64)
+    shortest.append(internetAddress: Swift.withUnsafeBytes(of: address) { Array($0) }.span.bytes)
+    return String(utf8: shortest.bytes)
   }
 }
