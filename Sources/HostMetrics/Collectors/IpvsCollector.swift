@@ -137,7 +137,8 @@ final class IpvsCollector: Collector {
     var address = in6_addr()
     guard inet_pton(AF_INET6, String(utf8: text.extracting(1..<40)), &address) == 1 else { return nil }
     var shortest = ByteWriter(capacity: 64)
-    shortest.append(internetAddress: Swift.withUnsafeBytes(of: address) { Array($0) }.span.bytes)
+    let bytes = Swift.withUnsafeBytes(of: address) { Array($0) }
+    shortest.append(internetAddress: bytes.span.bytes)
     return String(utf8: shortest.bytes)
   }
 }
