@@ -286,3 +286,14 @@ func manyScrapesAgreeWithTheModel(seed: UInt64) {
     }
   }
 }
+
+/// Some names are made of what a file says.
+@Test(arguments: [
+  ("node_sockstat_a b_inuse", "node_sockstat_a_b_inuse"), ("x{y=\"z\"}", "x_y__z__"), ("a\nb 1\n", "a_b_1_"),
+  ("é\u{fffd}1", "__1"), ("1a:B9", "_a:B9"),
+])
+func namesHoldOnlyWhatTheFormatAllows(name: String, shown: String) {
+  let writer = MetricWriter()
+  writer.sample(.gauge(name, ""), 1.0)
+  #expect(render([writer]) == "# HELP \(shown) \n# TYPE \(shown) gauge\n\(shown) 1\n")
+}

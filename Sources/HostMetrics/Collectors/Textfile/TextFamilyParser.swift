@@ -20,13 +20,13 @@ struct TextFamilyParser {
     return parser.taken
   }
 
-  /// What can be taken of a text: the families, and why lines were left out. Of a histogram or a summary all or nothing
-  /// is taken.
-  static func salvage(_ text: RawSpan) -> (families: [TextFamily], errors: [TextFamilyError]) {
+  /// What can be taken of a text: the families, and how many lines were left out, by the reason. Of a histogram or a
+  /// summary all or nothing is taken.
+  static func salvage(_ text: RawSpan) -> (families: [TextFamily], faults: [TextFault: Int]) {
     var parser = TextFamilyParser()
-    var errors: [TextFamilyError] = []
-    parser.take(text) { errors.append($0) }
-    return (parser.taken, errors)
+    var faults: [TextFault: Int] = [:]
+    parser.take(text) { faults[$0.fault, default: 0] += 1 }
+    return (parser.taken, faults)
   }
 
   private var taken: [TextFamily] {
