@@ -5,7 +5,7 @@ import Bytes
 import Exposition
 import Kernel
 
-final class UdpQueuesCollector: Collector {
+final class UDPQueuesCollector: Collector {
   static let name = "udp_queues"
 
   private static let queues = MetricFamily.gauge(

@@ -4,7 +4,7 @@ import Bytes
 import Exposition
 import Kernel
 
-final class NfsCollector: Collector {
+final class NFSCollector: Collector {
   static let name = "nfs"
 
   private static let packets = MetricFamily.counter(

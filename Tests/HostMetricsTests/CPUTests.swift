@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -12,8 +13,8 @@ private func stat(_ cpus: [(number: Int, ticks: Int, idle: Int)]) -> String {
   return "cpu  1 2 3 4 5 6 7 8 9 10\n" + rows.joined() + "intr 5 0 0\nctxt 7\n"
 }
 
-private func makeCollector(_ root: TemporaryDirectory, _ arguments: [String] = []) throws -> CpuCollector {
-  try CpuCollector(.fixture(CpuCollector.self, root.path, arguments))
+private func makeCollector(_ root: TemporaryDirectory, _ arguments: [String] = []) throws -> CPUCollector {
+  try CPUCollector(.fixture(CPUCollector.self, root.path, arguments))
 }
 
 /// The seconds of one mode, as "CPU SECONDS".
@@ -23,7 +24,7 @@ private func seconds(_ text: String, _ mode: String) -> [String] {
   }
 }
 
-@Suite struct CpuTests {
+@Suite struct CPUTests {
   @Test func showsEachMode() throws {
     let root = TemporaryDirectory()
     root.write("proc/stat", "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 101 202 303 404 505 606 707 808 909 1010\nbtime 1\n")

@@ -5,7 +5,7 @@ import Bytes
 import Exposition
 import Kernel
 
-final class DmiCollector: Collector {
+final class DMICollector: Collector {
   static let name = "dmi"
 
   /// In byte order; the files have the same names but for one.

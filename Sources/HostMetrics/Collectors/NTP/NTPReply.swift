@@ -3,7 +3,7 @@
 import Bytes
 
 /// Why a datagram is no answer to the question.
-enum NtpFault: String, Error, CustomStringConvertible {
+enum NTPFault: String, Error, CustomStringConvertible {
   case length = "couldn't get SNTP reply: it is too short"
   case mode = "couldn't get SNTP reply: it is not from a server"
   case transmitTime = "couldn't get SNTP reply: it has no transmit time"
@@ -14,7 +14,7 @@ enum NtpFault: String, Error, CustomStringConvertible {
 }
 
 /// Seconds since 1900 and their fractions, 32 bits of each.
-struct NtpTime: Equatable {
+struct NTPTime: Equatable {
   let bits: UInt64
 
   /// Seconds from 1900 to 1970.
@@ -42,7 +42,7 @@ struct NtpTime: Equatable {
 }
 
 /// A server's answer. All times are in nanoseconds.
-struct NtpReply {
+struct NTPReply {
   let leap: UInt8
   let stratum: UInt8
   let roundTrip: Int64
@@ -59,7 +59,7 @@ struct NtpReply {
   /// - Parameters:
   ///   - cookie: what stood in the request as its time.
   ///   - sent: when the request was sent, by the local clock.
-  init(_ bytes: RawSpan, cookie: UInt64, sent: NtpTime, received: NtpTime) throws(NtpFault) {
+  init(_ bytes: RawSpan, cookie: UInt64, sent: NTPTime, received: NTPTime) throws(NTPFault) {
     guard bytes.byteCount >= 48 else { throw .length }
     let (there, back) = (bytes.bigEndian(32, 8), bytes.bigEndian(40, 8))
     guard bytes[0] & 7 == 4 else { throw .mode }
@@ -71,17 +71,17 @@ struct NtpReply {
     stratum = bytes[1]
     rootDelay = Self.short(bytes.bigEndian(4, 4))
     rootDispersion = Self.short(bytes.bigEndian(8, 4))
-    reference = NtpTime(bits: bytes.bigEndian(16, 8)).unixNanoseconds
-    transmitted = NtpTime(bits: back).unixNanoseconds
+    reference = NTPTime(bits: bytes.bigEndian(16, 8)).unixNanoseconds
+    transmitted = NTPTime(bits: back).unixNanoseconds
 
     let onTheWay = Int64(bitPattern: received.bits &- sent.bits &- (back &- there))
-    roundTrip = NtpTime.nanoseconds(UInt64(max(onTheWay, 0)))
+    roundTrip = NTPTime.nanoseconds(UInt64(max(onTheWay, 0)))
     let (forth, home) = (Int64(bitPattern: there &- sent.bits), Int64(bitPattern: back &- received.bits))
     // Halfway between the two differences, without overflow.
     let half = forth &+ (home &- forth) / 2
-    let magnitude = NtpTime.nanoseconds(half.magnitude)
+    let magnitude = NTPTime.nanoseconds(half.magnitude)
     offset = half < 0 ? -magnitude : magnitude
-    minError = NtpTime.nanoseconds(
+    minError = NTPTime.nanoseconds(
       max(sent.bits >= there ? sent.bits - there : 0, back >= received.bits ? back - received.bits : 0))
   }
 

@@ -6,7 +6,7 @@ import Exposition
 import Flags
 import Kernel
 
-final class RaplCollector: Collector {
+final class RAPLCollector: Collector {
   static let name = "rapl"
   static let flags = [zoneLabel.definition]
 

@@ -8,7 +8,7 @@ import Flags
 import Glibc
 import Kernel
 
-final class IpvsCollector: Collector {
+final class IPVSCollector: Collector {
   static let name = "ipvs"
   static let flags = [labelsFlag.definition]
 

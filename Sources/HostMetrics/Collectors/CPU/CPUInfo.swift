@@ -6,7 +6,7 @@ import Flags
 import Kernel
 
 /// What the cpu collector takes from /proc/cpuinfo, when it is asked to; frequencies only beside the cpufreq collector.
-final class CpuInfo {
+final class CPUInfo {
   static let flags = [infoFlag.definition, flagsIncludeFlag.definition, bugsIncludeFlag.definition]
 
   private static let infoFlag = Flag("collector.cpu.info", false, "Enables metric cpu_info")

@@ -3,7 +3,7 @@
 import Exposition
 import Kernel
 
-final class DrmCollector: Collector {
+final class DRMCollector: Collector {
   static let name = "drm"
   static let isEnabledByDefault = false
 

@@ -6,7 +6,7 @@ import Bytes
 import Exposition
 import Kernel
 
-final class DrbdCollector: Collector {
+final class DRBDCollector: Collector {
   static let name = "drbd"
   static let isEnabledByDefault = false
 

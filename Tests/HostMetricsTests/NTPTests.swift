@@ -1,6 +1,7 @@
 import Bytes
 import Glibc
 import Kernel
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -22,7 +23,7 @@ private struct Message: Sendable {
     func number(_ value: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
     var clock = timespec()
     clock_gettime(CLOCK_REALTIME, &clock)
-    let now = NtpTime(unixSeconds: Int64(clock.tv_sec + ahead), nanoseconds: Int64(clock.tv_nsec)).bits
+    let now = NTPTime(unixSeconds: Int64(clock.tv_sec + ahead), nanoseconds: Int64(clock.tv_nsec)).bits
     let set = age.map { now &- UInt64(bitPattern: Int64($0)) << 32 } ?? 0
     let bytes: [UInt8] =
       [first, stratum, 6, 0xec] + number(rootDelay) + number(rootDispersion) + number(UInt32(0x4750_5300)) + number(set)
@@ -33,16 +34,16 @@ private struct Message: Sendable {
 
 private func collector(
   _ server: ServerStub, _ arguments: [String] = [], patience: UInt64 = 20_000_000_000
-) throws -> NtpCollector {
+) throws -> NTPCollector {
   let flags = ["--collector.ntp.server-port=\(server.port)"] + arguments
-  return try NtpCollector(.fixture(NtpCollector.self, "/", flags), patience: patience)
+  return try NTPCollector(.fixture(NTPCollector.self, "/", flags), patience: patience)
 }
 
 private func value(_ text: String, _ name: String) -> Double? {
   lines(text, "\(name) ").first.flatMap { Double($0.split(separator: " ")[1]) }
 }
 
-@Suite struct NtpTests {
+@Suite struct NTPTests {
   @Test func showsWhatTheServerSays() throws {
     let server = try ServerStub.datagrams { Message().bytes($0) }
     let text = try render(try collector(server, ["--collector.ntp.local-offset-tolerance=10s"]))
@@ -95,7 +96,7 @@ private func value(_ text: String, _ name: String) -> Double? {
   fileprivate func whatIsNoAnswerIsAnError(message: Message) throws {
     let server = try ServerStub.datagrams { message.bytes($0) }
     let collector = try collector(server)
-    #expect(throws: NtpFault.self) { try render(collector) }
+    #expect(throws: NTPFault.self) { try render(collector) }
   }
 
   @Test func silenceEndsAtTheDeadline() throws {
@@ -106,12 +107,12 @@ private func value(_ text: String, _ name: String) -> Double? {
 
   @Test func survivesAnyDatagram() {
     var random = SeededGenerator(5)
-    let (sent, received) = (NtpTime(bits: 0xeeee_0000_0000_0000), NtpTime(bits: 0xeeee_0000_8000_0000))
+    let (sent, received) = (NTPTime(bits: 0xeeee_0000_0000_0000), NTPTime(bits: 0xeeee_0000_8000_0000))
     for _ in 0..<100_000 {
       var bytes = (0..<48).map { _ in UInt8.random(in: .min ... .max, using: &random) }
       bytes[0] = bytes[0] & 0xf8 | 4
       let cookie = bytes[24..<32].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-      guard let reply = try? NtpReply(bytes.span.bytes, cookie: cookie, sent: sent, received: received) else {
+      guard let reply = try? NTPReply(bytes.span.bytes, cookie: cookie, sent: sent, received: received) else {
         continue
       }
       #expect(reply.roundTrip >= 0 && reply.rootDistance >= 0 && reply.minError >= 0)
@@ -123,7 +124,7 @@ private func value(_ text: String, _ name: String) -> Double? {
     (0, 0), (1, 1), (1_700_000_000, 999_999_999), (2_085_978_495, 5), (2_085_978_496, 0), (4_000_000_000, 7),
   ])
   func timesComeBackFromTheirBits(seconds: Int64, nanoseconds: Int64) {
-    let time = NtpTime(unixSeconds: seconds, nanoseconds: nanoseconds)
+    let time = NTPTime(unixSeconds: seconds, nanoseconds: nanoseconds)
     #expect(time.unixNanoseconds == seconds * 1_000_000_000 + nanoseconds)
   }
 
@@ -134,7 +135,7 @@ private func value(_ text: String, _ name: String) -> Double? {
       ("127.0.0.1 ", false),
     ])
   func loopback(address: String, isLoopback: Bool) {
-    #expect(NtpCollector.isLoopback(address) == isLoopback)
+    #expect(NTPCollector.isLoopback(address) == isLoopback)
   }
 
   @Test(
@@ -150,14 +151,14 @@ private func value(_ text: String, _ name: String) -> Double? {
     ])
   func badFlagsAreRefused(arguments: [String], reason: String) {
     #expect {
-      _ = try NtpCollector(.fixture(NtpCollector.self, "/", arguments))
+      _ = try NTPCollector(.fixture(NTPCollector.self, "/", arguments))
     } throws: {
       "\($0)" == reason
     }
   }
 
   @Test func aServerThatIsCertifiedIsTaken() throws {
-    _ = try NtpCollector(
-      .fixture(NtpCollector.self, "/", ["--collector.ntp.server=192.0.2.1", "--collector.ntp.server-is-local"]))
+    _ = try NTPCollector(
+      .fixture(NTPCollector.self, "/", ["--collector.ntp.server=192.0.2.1", "--collector.ntp.server-is-local"]))
   }
 }

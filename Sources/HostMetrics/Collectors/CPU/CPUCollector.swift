@@ -6,9 +6,9 @@ import Exposition
 import Flags
 import Kernel
 
-final class CpuCollector: Collector {
+final class CPUCollector: Collector {
   static let name = "cpu"
-  static let flags = [guestFlag.definition, perCoreFlag.definition] + CpuInfo.flags
+  static let flags = [guestFlag.definition, perCoreFlag.definition] + CPUInfo.flags
 
   private static let guestFlag = Flag(
     "collector.cpu.guest", true, "Enables metric node_cpu_guest_seconds_total")
@@ -44,7 +44,7 @@ final class CpuCollector: Collector {
   private let showsGuest: Bool
   private let showsCores: Bool
   private let topology: CpuTopology
-  private let info: CpuInfo?
+  private let info: CPUInfo?
   private var buffer = ByteWriter(capacity: 8192)
   private var cpus: [CPU] = []
   /// CPUs that are online.
@@ -57,7 +57,7 @@ final class CpuCollector: Collector {
     showsGuest = host.flags[Self.guestFlag]
     showsCores = host.flags[Self.perCoreFlag]
     topology = CpuTopology(host)
-    info = try CpuInfo(host)
+    info = try CPUInfo(host)
   }
 
   func collect(into writer: MetricWriter) throws {

@@ -6,7 +6,7 @@ import Flags
 import Glibc
 import Kernel
 
-final class NtpCollector: Collector {
+final class NTPCollector: Collector {
   static let name = "ntp"
   static let isEnabledByDefault = false
 
@@ -115,7 +115,7 @@ final class NtpCollector: Collector {
     Double(nanoseconds / 1_000_000_000) + Double(nanoseconds % 1_000_000_000) / 1e9
   }
 
-  private func ask() throws -> NtpReply {
+  private func ask() throws -> NTPReply {
     let cookie = UInt64.random(in: 1 ... .max)
     var request = ByteWriter(capacity: 64)
     // No leap indicator, the version, mode 3: a client. The rest is zero but for the time of sending, which the server
@@ -134,12 +134,12 @@ final class NtpCollector: Collector {
     try socket.send(request.bytes)
     buffer.removeAll()
     try socket.receive(into: &buffer, limit: 8192)
-    let sent = NtpTime(unixSeconds: Int64(clock.tv_sec), nanoseconds: Int64(clock.tv_nsec))
+    let sent = NTPTime(unixSeconds: Int64(clock.tv_sec), nanoseconds: Int64(clock.tv_nsec))
     let elapsed = Int64(clamping: MonotonicClock.now - start)
-    let received = NtpTime(
+    let received = NTPTime(
       unixSeconds: Int64(clock.tv_sec), nanoseconds: Int64(clock.tv_nsec).addingReportingOverflow(elapsed).partialValue)
-    return try buffer.withBytes { bytes throws(NtpFault) in
-      try NtpReply(bytes, cookie: cookie, sent: sent, received: received)
+    return try buffer.withBytes { bytes throws(NTPFault) in
+      try NTPReply(bytes, cookie: cookie, sent: sent, received: received)
     }
   }
 }

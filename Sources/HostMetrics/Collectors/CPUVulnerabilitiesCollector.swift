@@ -4,7 +4,7 @@
 import Exposition
 import Kernel
 
-final class CpuVulnerabilitiesCollector: Collector {
+final class CPUVulnerabilitiesCollector: Collector {
   static let name = "cpu_vulnerabilities"
   static let isEnabledByDefault = false
 

@@ -6,7 +6,7 @@ import Exposition
 import Flags
 import Kernel
 
-final class ArpCollector: Collector {
+final class ARPCollector: Collector {
   static let name = "arp"
 
   private static let include = Flag(

@@ -5,7 +5,7 @@ import Bytes
 import Exposition
 import Kernel
 
-final class EdacCollector: Collector {
+final class EDACCollector: Collector {
   static let name = "edac"
 
   private static let rowCorrectable = MetricFamily.counter(
@@ -71,7 +71,7 @@ final class EdacCollector: Collector {
           guard file.hasSuffix("_ce_count"), let number = String(file.dropLast(9)).number(after: "ch") else {
             return nil
           }
-          return (number, EdacCollector.channel.map { Attribute("ch\(number)_\($0.file)", $0.family, $0.format) })
+          return (number, EDACCollector.channel.map { Attribute("ch\(number)_\($0.file)", $0.family, $0.format) })
         }
       }
     }

@@ -7,7 +7,7 @@ import Kernel
 
 /// The names of PCI devices. The file is read when a kind of device is seen for the first time, and nothing of it is
 /// kept but that device's names: it has some 40,000 lines.
-final class PciNames {
+final class PCINames {
   /// Numbers as "0x0102".
   struct Identity: Hashable {
     var deviceClass: String
