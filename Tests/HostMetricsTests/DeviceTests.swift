@@ -492,9 +492,4 @@ private func states(_ controller: String, _ subsystem: String, _ transport: Stri
     #expect(ZoneName(name).text == text)
     #expect(ZoneName(name).index == index)
   }
-
-  @Test(arguments: [
-    ("core", "core"), ("package-0-die-1", "package_0_die_1"), ("a_-_b", "a_b"), ("a__b", "a__b"), ("é x", "_x"),
-    ("", ""),
-  ]) func makesMetricNames(_ zone: String, _ name: String) { #expect(RAPLCollector.metricName(zone) == name) }
 }

@@ -281,9 +281,10 @@ private let trees = [
 
   @Test(arguments: [
     ("fs.file-nr", "fs_file_nr"), ("a_.-_b", "a_b"), ("Active_anon", "Active_anon"), ("__x__", "__x__"), ("é", "_"),
-    ("", ""), (".a.", "_a_"),
+    ("", ""), (".a.", "_a_"), ("package-0-die-1", "package_0_die_1"), ("a__b", "a__b"), ("a_._.b", "a__b"),
+    ("é x", "_x"),
   ])
-  func makesNamesOfMetrics(_ text: String, _ name: String) { #expect(text.asMetricName == name) }
+  func makesNamesOfMetrics(_ text: String, _ name: String) { #expect(text.utf8.asMetricName == name) }
 }
 
 @Suite struct PCINamesTests {

@@ -180,7 +180,7 @@ private func text(_ fill: (inout ByteWriter) -> Void) -> String {
       ("rx0_xdp_tx", "rx0_xdp_tx", "rx0_xdp_transmitted"), ("__", "__", ""),
     ])
   func namesCounters(_ name: String, _ sanitized: String, _ full: String) {
-    #expect(EthtoolCollector.sanitized(Array(name.utf8)) == sanitized)
+    #expect(name.utf8.asMetricName == sanitized)
     #expect(EthtoolCollector.metricName(sanitized) == full)
   }
 

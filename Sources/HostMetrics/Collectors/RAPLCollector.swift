@@ -19,7 +19,7 @@ final class RAPLCollector: Collector {
   /// The family of the zones of this name, when they are not shown by a label.
   private static func family(of zone: String) -> MetricFamily {
     .counter(
-      "node_rapl_\(metricName(zone))_joules_total", "Current RAPL \(zone) value in joules", ["index", "path"])
+      "node_rapl_\(zone.utf8.asMetricName)_joules_total", "Current RAPL \(zone) value in joules", ["index", "path"])
   }
 
   private final class Zone {
@@ -67,25 +67,6 @@ final class RAPLCollector: Collector {
     let family = Self.family(of: zone)
     families[zone] = family
     return family
-  }
-
-  /// With what may not stand in a metric's name replaced by "_", together with the "_" on both sides of it.
-  static func metricName(_ zone: String) -> String {
-    var name: [UInt8] = []
-    var isReplacing = false
-    for byte in zone.utf8 {
-      let isUnderscore = byte == UInt8(ascii: "_")
-      if isUnderscore || byte.isDigit || (byte | 0x20) &- UInt8(ascii: "a") < 26 {
-        if isUnderscore, isReplacing { continue }
-        isReplacing = false
-        name.append(byte)
-      } else if !isReplacing {
-        while name.last == UInt8(ascii: "_") { name.removeLast() }
-        name.append(UInt8(ascii: "_"))
-        isReplacing = true
-      }
-    }
-    return String(decoding: name, as: UTF8.self)
   }
 }
 

@@ -67,15 +67,6 @@ extension AttributeReader {
   }
 }
 
-extension MetricWriter {
-  /// A sample with its label values, in the order of the family's labels.
-  func write(_ family: MetricFamily, _ labels: [String], _ value: Double) {
-    begin(family)
-    for label in labels { self.label(label) }
-    end(value)
-  }
-}
-
 /// A sample of the value 1 that shows texts of a device's folder as its labels.
 struct DeviceInfo {
   let family: MetricFamily

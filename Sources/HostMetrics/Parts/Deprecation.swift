@@ -1,6 +1,13 @@
 import Flags
 
 extension Host {
+  /// Warns that node_exporter is about to drop the collector.
+  func warnAboutDeprecation(of collector: any Collector.Type) {
+    logger.warning(
+      "This collector is deprecated and will be removed in the next major version release.",
+      metadata: ["collector": "\(collector.name)"])
+  }
+
   /// The pattern of a flag that once had another name, which is still taken, with a warning.
   func pattern(_ flag: Flag<String>, onceCalled old: Flag<String>) throws(CollectorConfigurationError) -> String {
     let former = flags[old]

@@ -26,14 +26,7 @@ struct DeviceFolders<Device> {
   }
 
   /// The same, but a folder that is not there is `NoData`: node_exporter makes that difference for most classes.
-  mutating func presentOrNoData() throws -> [Device] {
-    do {
-      return try list()
-    } catch {
-      guard error.isAbsence else { throw error }
-      throw NoData("\(path) is not there")
-    }
-  }
+  mutating func presentOrNoData() throws -> [Device] { try NoData.ifAbsent { try list() } }
 
   private mutating func list() throws(KernelError) -> [Device] { update(try Directory.entries(path)) }
 

@@ -44,3 +44,23 @@ struct NameCache<Value> {
     if hasChanged { known = Dictionary(entries.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first }) }
   }
 }
+
+/// What has a name that the kernel gave it.
+protocol Named: AnyObject {
+  var name: [UInt8] { get }
+}
+
+/// Devices in the order in which they are shown: by name. They are put into it anew only when others are there, or in
+/// another order, than last time.
+struct DevicesByName<Device: Named> {
+  /// As the kernel listed them last.
+  private var listed: [Device] = []
+  private(set) var devices: [Device] = []
+
+  /// Takes the devices that are there now, as the kernel lists them.
+  mutating func take(_ present: [Device]) {
+    guard !present.elementsEqual(listed, by: ===) else { return }
+    listed = present
+    devices = present.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+  }
+}

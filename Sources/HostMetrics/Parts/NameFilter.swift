@@ -6,7 +6,11 @@ struct NameFilter {
   private let include: Pattern?
   private let exclude: Pattern?
 
-  /// - Parameters: patterns as the flags give them; an empty one is none.
+  /// A filter of flags of which one may be given at most.
+  ///
+  /// - Parameters:
+  ///   - include: a pattern as its flag gives it, as is `exclude`; an empty one is none.
+  ///   - flags: what the error calls the two.
   init(include: String, exclude: String, flags: String) throws(CollectorConfigurationError) {
     guard include.isEmpty || exclude.isEmpty else {
       throw CollectorConfigurationError("\(flags) are mutually exclusive")
@@ -15,7 +19,7 @@ struct NameFilter {
   }
 
   /// A filter of flags that may both be given: shown is what the one includes and the other does not exclude.
-  init(include: String, exclude: String) throws(CollectorConfigurationError) {
+  init(include: String = "", exclude: String = "") throws(CollectorConfigurationError) {
     self.include = try Self.compile(include)
     self.exclude = try Self.compile(exclude)
   }
@@ -27,6 +31,7 @@ struct NameFilter {
     return false
   }
 
+  /// Whether the name is to be left out.
   func isIgnored(_ name: String) -> Bool { isIgnored(name.utf8.span.bytes) }
 
   /// The pattern; nil when it is empty.

@@ -46,8 +46,8 @@ final class CPUInfo {
     guard host.flags[Self.infoFlag] || !flagsInclude.isEmpty || !bugsInclude.isEmpty else { return nil }
     file = KernelFile(host.proc("cpuinfo"))
     showsFrequency = CollectorRegistry.isOn(CpufreqCollector.self, host.flags)
-    flagsFilter = flagsInclude.isEmpty ? nil : try NameFilter(include: flagsInclude, exclude: "", flags: "")
-    bugsFilter = bugsInclude.isEmpty ? nil : try NameFilter(include: bugsInclude, exclude: "", flags: "")
+    flagsFilter = flagsInclude.isEmpty ? nil : try NameFilter(include: flagsInclude)
+    bugsFilter = bugsInclude.isEmpty ? nil : try NameFilter(include: bugsInclude)
   }
 
   func collect(into writer: MetricWriter) throws {
@@ -64,9 +64,7 @@ final class CPUInfo {
     }
     processors.removeAll { $0["processor"] == nil }
     for processor in processors {
-      writer.begin(Self.info)
-      for label in Self.labels { writer.label(processor[label.key] ?? "") }
-      writer.end(1.0)
+      writer.write(Self.info, Self.labels.map { processor[$0.key] ?? "" }, 1)
     }
     for processor in processors where showsFrequency {
       let labels = ["core id", "processor", "physical id"].map { processor[$0] ?? "" }
@@ -80,9 +78,7 @@ final class CPUInfo {
   private func write(_ family: MetricFamily, _ words: String?, _ filter: NameFilter?, into writer: MetricWriter) {
     guard let words, let filter else { return }
     for word in words.split(separator: " ").map(String.init) where !filter.isIgnored(word) {
-      writer.begin(family)
-      writer.label(word)
-      writer.end(1.0)
+      writer.write(family, [word], 1)
     }
   }
 }

@@ -31,13 +31,8 @@ final class CpuTopology {
 
   init(_ host: Host) {
     folder = host.sys("devices/system/cpu")
-    var buffer = ByteWriter()
     // Without the file no CPU is isolated.
-    if (try? KernelFile("\(folder)/isolated").read(into: &buffer)) != nil {
-      isolatedCPUs = Self.cpus(inList: String(utf8: buffer.bytes))
-    } else {
-      isolatedCPUs = []
-    }
+    isolatedCPUs = Self.cpus(inList: AttributeReader().text(folder, "isolated") ?? "")
   }
 
   /// - Parameters:
@@ -60,9 +55,7 @@ final class CpuTopology {
     for gauge in gauges {
       // A CPU that went away between two scrapes loses its own series only.
       guard let value = number(gauge.file) else { continue }
-      writer.begin(family)
-      for label in gauge.labels { writer.label(label) }
-      writer.end(value)
+      writer.write(family, gauge.labels, Double(value))
     }
   }
 

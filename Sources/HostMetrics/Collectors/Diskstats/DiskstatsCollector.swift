@@ -73,7 +73,7 @@ final class DiskstatsCollector: Collector {
   ]
 
   /// What is known of one device.
-  private final class Device {
+  private final class Device: Named {
     let name: [UInt8]
     let isIgnored: Bool
     let rotationalFile: KernelFile
@@ -96,10 +96,8 @@ final class DiskstatsCollector: Collector {
   private let file: KernelFile
   private var buffer = ByteWriter()
   private var cache = NameCache<Device>()
-  /// Those that are shown, as the kernel lists them.
-  private var listed: [Device] = []
-  /// And by name.
-  private var devices: [Device] = []
+  /// Those that are shown.
+  private var shown = DevicesByName<Device>()
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     self.host = host
@@ -111,7 +109,7 @@ final class DiskstatsCollector: Collector {
   func collect(into writer: MetricWriter) throws {
     try file.read(into: &buffer)
     parse(buffer.bytes)
-    for device in devices { refresh(device) }
+    for device in shown.devices { refresh(device) }
     write(to: writer)
   }
 
@@ -120,7 +118,7 @@ final class DiskstatsCollector: Collector {
   private func parse(_ text: RawSpan) {
     cache.restart()
     var seen: [Device] = []
-    seen.reserveCapacity(devices.count)
+    seen.reserveCapacity(shown.devices.count)
     var lines = ByteScanner(text)
     while let line = lines.line() {
       var fields = ByteScanner(line)
@@ -141,10 +139,7 @@ final class DiskstatsCollector: Collector {
       seen.append(device)
     }
     cache.finish()
-    if !seen.elementsEqual(listed, by: ===) {
-      listed = seen
-      devices = seen.sorted { $0.name.lexicographicallyPrecedes($1.name) }
-    }
+    shown.take(seen)
   }
 
   private func makeDevice(_ name: [UInt8]) -> Device {
@@ -169,6 +164,7 @@ final class DiskstatsCollector: Collector {
   // MARK: Writing
 
   private func write(to writer: MetricWriter) {
+    let devices = shown.devices
     for device in devices {
       let (name, udev) = (device.name, device.udev.properties)
       writer.begin(Self.info)

@@ -63,17 +63,11 @@ final class EthtoolCollector: Collector {
       own: NameFilter(
         include: host.flags[Self.include], exclude: host.flags[Self.exclude],
         flags: "collector.ethtool.device-exclude & collector.ethtool.device-include"))
-    metricsFilter = try NameFilter(include: host.flags[Self.metricsInclude], exclude: "", flags: "")
+    metricsFilter = try NameFilter(include: host.flags[Self.metricsInclude])
   }
 
   func collect(into writer: MetricWriter) throws {
-    let devices: [String]
-    do {
-      devices = try Directory.names(host.sys("class/net"))
-    } catch {
-      guard error.isAbsence else { throw error }
-      throw NoData("\(error)")
-    }
+    let devices = try NoData.ifAbsent { try Directory.names(host.sys("class/net")) }
     for device in devices where !filter.isIgnored(device) {
       attempt("link settings", device) { () throws(KernelError) in
         write(try socket.linkSettings(of: device), of: device, to: writer)
@@ -103,20 +97,14 @@ final class EthtoolCollector: Collector {
     EthtoolLinkModes.write(settings.supported, of: device, as: EthtoolLinkModes.supported, to: writer)
     EthtoolLinkModes.writePorts(settings.supported, of: device, to: writer)
     EthtoolLinkModes.write(settings.advertised, of: device, as: EthtoolLinkModes.advertised, to: writer)
-    writer.begin(Self.autonegotiate)
-    writer.label(device)
-    writer.end(settings.isAutonegotiating ? 1.0 : 0.0)
+    writer.write(Self.autonegotiate, [device], settings.isAutonegotiating ? 1 : 0)
   }
 
   private func write(_ driver: DriverInformation, of device: String, to writer: MetricWriter) {
-    writer.begin(Self.info)
-    writer.label(driver.busInformation)
-    writer.label(device)
-    writer.label(driver.driver)
-    writer.label(driver.expansionROMVersion)
-    writer.label(driver.firmwareVersion)
-    writer.label(driver.version)
-    writer.end(1.0)
+    let labels = [
+      driver.busInformation, device, driver.driver, driver.expansionROMVersion, driver.firmwareVersion, driver.version,
+    ]
+    writer.write(Self.info, labels, 1)
   }
 
   private func write(_ counters: [(name: [UInt8], value: UInt64)], of device: String, to writer: MetricWriter) {
@@ -139,7 +127,7 @@ final class EthtoolCollector: Collector {
   private func families(of names: [[UInt8]]) -> [MetricFamily?] {
     let last = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { $1 })
     let wanted: [(short: String, full: String)?] = names.enumerated().map { index, name in
-      let short = Self.sanitized(name)
+      let short = name.asMetricName
       return last[name] == index && !metricsFilter.isIgnored(short) ? (short, Self.metricName(short)) : nil
     }
     let uses = Dictionary(wanted.compactMap { $0 }.map { ($0.full, 1) }, uniquingKeysWith: +)
@@ -153,31 +141,6 @@ final class EthtoolCollector: Collector {
   }
 
   // MARK: Names
-
-  /// With an underscore for each run of other characters than ASCII letters, digits and underscores, along with the
-  /// underscores around it.
-  static func sanitized(_ name: [UInt8]) -> String {
-    func isOther(_ byte: UInt8) -> Bool {
-      !(byte.isDigit || (byte | 0x20) &- UInt8(ascii: "a") < 26 || byte == UInt8(ascii: "_"))
-    }
-    var result: [UInt8] = []
-    var rest = name[...]
-    while let byte = rest.first {
-      let underscores = rest.prefix { $0 == UInt8(ascii: "_") }
-      let others = rest.dropFirst(underscores.count).prefix(while: isOther)
-      if !others.isEmpty {
-        result.append(UInt8(ascii: "_"))
-        rest = rest[others.endIndex...].drop { $0 == UInt8(ascii: "_") }
-      } else if underscores.isEmpty {
-        result.append(byte)
-        rest = rest.dropFirst()
-      } else {
-        result += underscores
-        rest = rest[underscores.endIndex...]
-      }
-    }
-    return String(decoding: result, as: UTF8.self)
-  }
 
   /// What comes behind `node_ethtool_`: in lower case, with `rx` and `tx` between underscores written out, but not two
   /// of a kind one after the other.

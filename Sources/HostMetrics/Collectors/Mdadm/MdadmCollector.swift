@@ -66,17 +66,11 @@ final class MdadmCollector: Collector {
         writer.label(disk.state)
         writer.end(Double(disk.count))
       }
-      write(Self.disksRequired, name, array.disks, into: writer)
-      write(Self.blocks, name, array.blocks, into: writer)
-      write(Self.blocksSynced, name, array.syncedBlocks, into: writer)
+      writer.write(Self.disksRequired, name, Double(array.disks))
+      writer.write(Self.blocks, name, Double(array.blocks))
+      writer.write(Self.blocksSynced, name, Double(array.syncedBlocks))
     }
     if isMalformed { throw MalformedFile(mdstat.path, "an array is not described as expected") }
-  }
-
-  private func write(_ family: MetricFamily, _ name: RawSpan, _ value: Int64, into writer: MetricWriter) {
-    writer.begin(family)
-    writer.label(name)
-    writer.end(Double(value))
   }
 
   private func writeFolders(into writer: MetricWriter) throws {

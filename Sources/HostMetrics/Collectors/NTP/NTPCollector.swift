@@ -74,7 +74,7 @@ final class NTPCollector: Collector {
     timeToLive = Int32(clamping: flags[Self.timeToLive])
     maxDistance = Int64(clamping: flags[Self.maxDistance].nanoseconds)
     offsetTolerance = Int64(clamping: flags[Self.offsetTolerance].nanoseconds)
-    DeprecatedCollector.warn(Self.name, host)
+    host.warnAboutDeprecation(of: Self.self)
   }
 
   /// Whether this is an IP address of the host itself: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104.

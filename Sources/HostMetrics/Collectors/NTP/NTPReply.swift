@@ -98,12 +98,3 @@ struct NTPReply {
       && rootDelay / 2 + rootDispersion <= 16_000_000_000 && transmitted >= reference && leap != 3
   }
 }
-
-extension RawSpan {
-  /// The number of `length` bytes at `offset`.
-  fileprivate func bigEndian(_ offset: Int, _ length: Int) -> UInt64 {
-    var value: UInt64 = 0
-    for place in offset..<offset + length { value = value << 8 | UInt64(self[place]) }
-    return value
-  }
-}

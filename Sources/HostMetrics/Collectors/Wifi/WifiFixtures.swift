@@ -57,18 +57,6 @@ extension JSONValue {
     return []
   }
 
-  /// The number of a member; 0 when there is none.
-  func number(_ name: String) -> Double {
-    if case .number(let value) = self[name] { return value }
-    return 0
-  }
-
-  /// The text of a member; empty when there is none.
-  func text(_ name: String) -> String {
-    if case .string(let text) = self[name] { return text }
-    return ""
-  }
-
   /// The bytes of a member in Base64 (RFC 4648); those before a fault.
   fileprivate func bytes(_ name: String) -> [UInt8] {
     var bytes: [UInt8] = []
