@@ -1,4 +1,5 @@
 import Bytes
+import TestSupport
 import Testing
 
 @testable import Exposition
@@ -248,7 +249,7 @@ private struct Model {
 
 @Test(arguments: 0..<8)
 func manyScrapesAgreeWithTheModel(seed: UInt64) {
-  var generator = SeededGenerator(state: seed)
+  var generator = SeededGenerator(seed)
   // Two families of each name: the same metric, shown by two collectors.
   let families = ["m", "m_a", "n", "n_total", "o"].enumerated().flatMap { index, name in
     ["first", "second"].map { MetricFamily.gauge(name, $0, Array(["a", "b", "c"].prefix(index % 4))) }

@@ -1,4 +1,5 @@
 import Bytes
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -103,8 +104,8 @@ private func end(_ error: Int) -> String {
 
   /// n series that all have other label names would be shown with n² labels.
   @Test func leavesOutWhatWouldFillTheMemory() throws {
-    let few = (0..<100).map { "few{a\($0)=\"\"} 1\n" }.joined()
-    let many = (0..<2500).map { "many{a\($0)=\"\"} 1\n" }.joined()
+    let few = (0..<100).map { "few{a\($0)=\"x\"} 1\n" }.joined()
+    let many = (0..<2500).map { "many{a\($0)=\"x\"} 1\n" }.joined()
     let text = try shown([("a.prom", few + many)])
     #expect(lines(text, "few").count == 100)
     #expect(lines(text, "many").isEmpty)

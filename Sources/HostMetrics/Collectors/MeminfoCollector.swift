@@ -46,6 +46,6 @@ final class MeminfoCollector: Collector {
 
   /// "Active(anon)" gives "Active_anon".
   static func fieldName(_ key: String) -> String {
-    (key.hasSuffix(")") ? String(key.dropLast()) : key).asMetricName
+    (key.hasSuffix(")") ? key.dropLast() : key[...]).utf8.asMetricName
   }
 }

@@ -277,10 +277,7 @@ struct TextFamilyParser {
     guard bytes.byteCount > 0, !bytes[0].isDigit else { return false }
     for offset in 0..<bytes.byteCount {
       let byte = bytes[offset]
-      let isLetter = (byte | 0x20) &- UInt8(ascii: "a") < 26
-      guard
-        isLetter || byte.isDigit || byte == UInt8(ascii: "_") || (allowsColon && byte == UInt8(ascii: ":"))
-      else { return false }
+      guard byte.isPartOfName || (allowsColon && byte == UInt8(ascii: ":")) else { return false }
     }
     return true
   }
