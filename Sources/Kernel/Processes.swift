@@ -55,14 +55,14 @@ public final class ProcessCounter {
   }
 
   private func countThreads(of process: UInt32, _ status: Status, in root: Int32, into counts: inout Counts) {
+    let folder = openFile("task", of: process, in: root, O_DIRECTORY)
+    guard folder >= 0 else { return }
+    defer { close(folder) }
     // Nearly all processes have one thread, and its state is known.
     if status.threads == 1 {
       counts.threadStates[Int(status.state)] += 1
       return
     }
-    let folder = openFile("task", of: process, in: root, O_DIRECTORY)
-    guard folder >= 0 else { return }
-    defer { close(folder) }
     threads.removeAll(keepingCapacity: true)
     _ = list(folder, into: &threads)
     for thread in threads {
