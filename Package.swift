@@ -30,7 +30,7 @@ let fixtures: Set<String> = []
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies,
+    name: "\(name)Tests", dependencies: [.target(name: name), "TestSupport"] + dependencies,
     exclude: fixtures.contains(name) ? ["Fixtures"] : [], swiftSettings: swift)
 }
 
@@ -93,7 +93,9 @@ let package = Package(
     tests(of: "HostMetrics", ["TestBus", log]),
     tests(of: "HTTPClient", nio + ["Compression", "Bytes"]),
     tests(of: "Kernel", ["TestBus"]),
-    .target(name: "TestBus", dependencies: ["Kernel", "CSystemd"], path: "Tests/TestBus", swiftSettings: swift),
+    .target(
+      name: "TestBus", dependencies: ["TestSupport", "Kernel", "CSystemd"], path: "Tests/TestBus", swiftSettings: swift),
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
     tests(of: "Exposition"),
     tests(of: "Logs"),
     tests(of: "Flags"),

@@ -89,4 +89,7 @@ extension UInt8 {
 
   /// Whether this is an ASCII digit.
   public var isDigit: Bool { self &- 0x30 < 10 }
+
+  /// Whether this is an ASCII letter.
+  public var isLetter: Bool { (self | 0x20) &- UInt8(ascii: "a") < 26 }
 }

@@ -69,6 +69,13 @@ extension RawSpan {
     }
   }
 
+  /// The number of `length` bytes at `offset`, at most 8, the most significant first.
+  public func bigEndian(_ offset: Int, _ length: Int) -> UInt64 {
+    var value: UInt64 = 0
+    for place in offset..<offset + length { value = value << 8 | UInt64(self[place]) }
+    return value
+  }
+
   /// The bytes as an array.
   public var array: [UInt8] { withUnsafeBytes { Array($0) } }
 }

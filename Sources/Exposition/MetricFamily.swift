@@ -10,6 +10,8 @@ public enum MetricType: String, Sendable {
 ///
 /// Text format: https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_formats.md
 public final class MetricFamily: Sendable {
+  /// With an underscore for each character that the text format does not allow in a name: some names are made of what
+  /// a file says. Clients of client_golang that do not ask for other names see the same.
   public let name: String
   public let help: String
   public let type: MetricType
@@ -26,6 +28,9 @@ public final class MetricFamily: Sendable {
   /// - Parameter labels: label names in byte order.
   public init(_ name: String, _ type: MetricType, _ help: String, labels: [String] = []) {
     assert(zip(labels, labels.dropFirst()).allSatisfy { $0.utf8.lexicographicallyPrecedes($1.utf8) }, name)
+    let name = String(
+      String.UnicodeScalarView(
+        name.unicodeScalars.enumerated().map { $1.isPartOfName(first: $0 == 0) ? $1 : "_" }))
     self.name = name
     self.help = help
     self.type = type
@@ -88,5 +93,16 @@ public final class MetricFamily: Sendable {
     output.append(.space)
     output.append(typeName)
     output.append(.newline)
+  }
+}
+
+extension Unicode.Scalar {
+  /// Whether the text format allows it in a metric's name.
+  fileprivate func isPartOfName(first isFirst: Bool) -> Bool {
+    switch self {
+    case "a"..."z", "A"..."Z", "_", ":": true
+    case "0"..."9": !isFirst
+    default: false
+    }
   }
 }

@@ -267,7 +267,7 @@ extension UInt8 {
 
   /// A letter or `_`.
   @inline(__always)
-  var isLabelStart: Bool { (self | 0x20) &- UInt8(ascii: "a") < 26 || self == UInt8(ascii: "_") }
+  var isLabelStart: Bool { isLetter || self == UInt8(ascii: "_") }
 
   /// A letter, `_` or `:`.
   @inline(__always)

@@ -200,8 +200,8 @@ extension String {
 
 extension Collection where Element == UInt8 {
   fileprivate var isScheme: Bool {
-    guard let first, (first | 0x20) &- 0x61 < 26 else { return false }
-    return allSatisfy { ($0 | 0x20) &- 0x61 < 26 || $0.isDigit || "+-.".utf8.contains($0) }
+    guard let first, first.isLetter else { return false }
+    return allSatisfy { $0.isLetter || $0.isDigit || "+-.".utf8.contains($0) }
   }
 
   fileprivate var lastIndexOfSlash: Int? {
@@ -229,7 +229,7 @@ extension Collection where Element == UInt8 {
 extension UInt8 {
   /// RFC 3986's unreserved and sub-delims, but for what no resolver takes; "%" (a zone, an encoded name) is refused.
   fileprivate var isHostNameByte: Bool {
-    (self | 0x20) &- 0x61 < 26 || isDigit || "-._~".utf8.contains(self)
+    isLetter || isDigit || "-._~".utf8.contains(self)
   }
 
   fileprivate var upperHexDigit: UInt8 { self < 10 ? self + 0x30 : self - 10 + 0x41 }

@@ -41,7 +41,7 @@ extension Collection where Element == UInt8 {
   /// RFC 9110 section 5.6.2.
   fileprivate var isToken: Bool {
     !isEmpty
-      && allSatisfy { ($0 | 0x20) &- 0x61 < 26 || $0.isDigit || "!#$%&'*+-.^_`|~".utf8.contains($0) }
+      && allSatisfy { $0.isLetter || $0.isDigit || "!#$%&'*+-.^_`|~".utf8.contains($0) }
   }
 }
 

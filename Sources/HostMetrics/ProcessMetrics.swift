@@ -24,8 +24,8 @@ public final class ProcessMetrics {
   private static let virtualLimit = MetricFamily.gauge(
     "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.")
 
-  private let statFile = KernelFile("/proc/self/stat")
-  private let netstatFile = KernelFile("/proc/self/net/netstat")
+  private let statFile = KernelFile("/proc/self/stat", .onePiece)
+  private let netstatFile = KernelFile("/proc/self/net/netstat", .onePiece)
   private var buffer = ByteWriter(capacity: 4096)
   private let bootTime: Double
 

@@ -1,17 +1,19 @@
-// Small files of sysfs, read relative to an open directory: for devices that come and go in numbers that would not do
-// to keep open (openat(2)).
+// Small files of sysfs, read relative to an open directory (openat(2)).
 
 import Bytes
 import CLinux
 import Glibc
 
-/// A directory that is open while this value lives.
+/// A directory of sysfs that is open while this value lives: for dozens of files of each of many devices at every
+/// scrape, where the kernel's walk down each path would cost more than the read. An `AttributeReader` is for the few
+/// files of a few devices, a `KernelFile` for what never goes.
 public struct AttributeDirectory: ~Copyable {
   private static let sysfsMagic = 0x6265_6572
 
   private let path: String
   private let descriptor: Int32
 
+  /// Opens the directory.
   public init(_ path: String) throws(KernelError) {
     self.path = path
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY)

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A directory's content.
@@ -27,19 +28,43 @@ public enum Directory {
   ///
   /// - Parameter limit: entries; what is beyond is left out.
   public static func entries(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> [Entry] {
-    guard let directory = opendir(path) else { throw KernelError("open", path) }
-    defer { closedir(directory) }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NONBLOCK)
+    guard descriptor >= 0 else { throw KernelError("open", path) }
+    defer { close(descriptor) }
     var entries: [Entry] = []
-    while entries.count < limit, let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    var failure: Int32 = 0
+    withUnsafeTemporaryAllocation(byteCount: 8192, alignment: 8) { buffer in
+      while entries.count < limit {
+        let count = clinux_getdents(descriptor, buffer.baseAddress, UInt(buffer.count))
+        if count < 0 { failure = errno }
+        guard count > 0 else { return }
+        append(UnsafeRawBufferPointer(rebasing: buffer[..<count]), to: &entries)
       }
-      guard name != ".", name != ".." else { continue }
-      let isDirectory = Int(entry.pointee.d_type) == Int(DT_DIR)
-      entries.append(Entry(name: name, inode: UInt64(entry.pointee.d_ino), isDirectory: isDirectory))
     }
-    return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    guard failure == 0 else { throw KernelError("list", path, code: failure) }
+    return entries.prefix(limit).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
+
+  /// Takes records of the type struct linux_dirent64: inode, offset, length, type, name and a 0.
+  private static func append(_ records: UnsafeRawBufferPointer, to entries: inout [Entry]) {
+    var position = 0
+    while position + 19 < records.count {
+      let length = Int(records.loadUnaligned(fromByteOffset: position + 16, as: UInt16.self))
+      guard length > 19, position + length <= records.count else { return }
+      let name = records[position + 19..<position + length].prefix { $0 != 0 }
+      if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) {
+        entries.append(
+          Entry(
+            name: String(decoding: name, as: UTF8.self),
+            inode: records.loadUnaligned(fromByteOffset: position, as: UInt64.self),
+            isDirectory: records[position + 18] == UInt8(DT_DIR)))
+      }
+      position += length
+    }
+  }
+
+  /// Whether there is anything of that path that this process may see.
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// The directory's size as stat(2) has it, in bytes; in /proc/PID/fd the number of descriptors, since Linux 6.2.
   public static func size(_ path: String) throws(KernelError) -> Int {

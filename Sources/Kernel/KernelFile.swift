@@ -8,12 +8,28 @@ import Glibc
 /// A file belongs to one thread at a time.
 public final class KernelFile {
   public let path: String
+  private let source: Source
   private let limit: Int
   private var descriptor: Int32 = -1
+  /// Room for what was there last time, and a little more.
+  private var room = 4096
 
-  /// - Parameter limit: bytes; a longer file is an error (EFBIG).
-  public init(_ path: String, limit: Int = 64 << 20) {
+  /// How the kernel makes the file's text, as far as is known: what one read leaves out.
+  public enum Source: Sendable {
+    /// In one piece (single_open(), the files of /proc/sys and sysfs): what is less than was asked for is all.
+    case onePiece
+    /// Line by line (seq_open()), each shorter than half a page: what is less than half a page is all.
+    case shortLines
+    /// Only a read that gives nothing is the end.
+    case unknown
+  }
+
+  /// - Parameters:
+  ///   - source: saves the read that finds the end, for which the kernel would walk some of its tables once more.
+  ///   - limit: bytes; a longer file is an error (EFBIG).
+  public init(_ path: String, _ source: Source = .unknown, limit: Int = 64 << 20) {
     self.path = path
+    self.source = source
     self.limit = limit
   }
 
@@ -57,7 +73,7 @@ public final class KernelFile {
       guard descriptor >= 0 else { throw KernelError("open", path) }
     }
     buffer.removeAll()
-    var chunk = 4096
+    var chunk = room
     while true {
       let offset = buffer.count
       var failure: Int32 = 0
@@ -68,14 +84,32 @@ public final class KernelFile {
       }
       if failure == EINTR { continue }
       guard failure == 0 else { throw KernelError("read", path, code: failure) }
-      if buffer.count == offset { return }
+      let count = buffer.count - offset
       guard buffer.count <= limit else { throw KernelError("read", path, code: EFBIG) }
-      if buffer.count - offset == chunk { chunk = min(chunk * 2, 1 << 20) }
+      if count == 0 || count < chunk && source.ends(with: buffer.count) {
+        room = max(4096, min(buffer.count + 1024, 1 << 20))
+        return
+      }
+      if count == chunk { chunk = min(chunk * 2, 1 << 20) }
     }
   }
 
   private func close() {
     if descriptor >= 0 { _ = Glibc.close(descriptor) }
     descriptor = -1
+  }
+}
+
+extension KernelFile.Source {
+  /// Whether a file of which a read gave less than was asked for ends there.
+  ///
+  /// - Parameter length: of the file so far, in bytes.
+  fileprivate func ends(with length: Int) -> Bool {
+    switch self {
+    case .onePiece: true
+    // The kernel's page was not full, so it was not the next line that did not fit.
+    case .shortLines: length < 2048
+    case .unknown: false
+    }
   }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Bytes
@@ -79,7 +80,7 @@ private func readsOfALine(line: String, steps: [Read], expected: [String]) {
 }
 
 @Test func anyWalkEndsWithoutATrap() {
-  var generator = SeededGenerator(state: 4)
+  var generator = SeededGenerator(4)
   let pieces = Array("a1 \t\n:-.e".utf8)
   let all: [Read] = [.line, .field, .fieldUpTo(0x3a), .unsigned, .double, .skip(.space), .next, .rest, .isAtEnd]
   for _ in 0..<20_000 {

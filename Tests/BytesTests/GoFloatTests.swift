@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Bytes
@@ -47,7 +48,7 @@ private func significant(_ text: String) -> String {
 }
 
 @Test func goFloatsReadBackAndAreShortest() {
-  var generator = SeededGenerator(state: 3)
+  var generator = SeededGenerator(3)
   func check(_ value: Double) {
     guard value.isFinite else { return }
     let text = goFloat(value)

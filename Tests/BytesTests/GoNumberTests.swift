@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Bytes
@@ -45,7 +46,7 @@ func numberOutOfRange(text: String) {
 }
 
 @Test func shortestDigitsReadBack() {
-  var generator = SeededGenerator(state: 1)
+  var generator = SeededGenerator(1)
   for _ in 0..<20_000 {
     let value = Double(bitPattern: generator.next())
     guard value.isFinite else { continue }
@@ -64,7 +65,7 @@ func numberOutOfRange(text: String) {
 func wellFormedUTF8(bytes: [UInt8], isValid: Bool) { #expect(bytes.span.bytes.isUTF8 == isValid) }
 
 @Test func wellFormedUTF8AgreesWithTheStandardLibrary() {
-  var generator = SeededGenerator(state: 1)
+  var generator = SeededGenerator(1)
   let pieces: [UInt8] = [
     0x41, 0x7f, 0x80, 0x9f, 0xa0, 0xbf, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf3, 0xf4, 0xf5,
   ]

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Bytes
@@ -34,7 +35,7 @@ private func parse(_ text: String) -> JSONValue? { try? JSONValue(parsing: text.
   }
 
   @Test func survivesAnything() {
-    var random = SeededGenerator(state: 5)
+    var random = SeededGenerator(5)
     let alphabet = Array(#"{}[]",:\u0dn1e.-tfalse "#.utf8)
     for _ in 0..<5000 {
       let text = (0..<Int.random(in: 0..<40, using: &random)).map { _ in alphabet.randomElement(using: &random)! }

@@ -1,5 +1,6 @@
 import Bytes
 import Compression
+import TestSupport
 import Testing
 
 @Suite struct GzipTests {
@@ -68,7 +69,7 @@ import Testing
   }
 
   @Test func mutatedStreamsNeverGoBeyondTheLimit() {
-    var random = Seeded(state: 20_240_611)
+    var random = SeededGenerator(20_240_611)
     let originals = GzipTests.contents.map { compressed(Array($0.prefix(20_000))) }
     for _ in 0..<4000 {
       var input = originals.randomElement(using: &random) ?? []
@@ -104,17 +105,4 @@ private func gunzip(_ input: [UInt8], limit: Int, pieces: Int = .max) throws -> 
   }
   try gunzip.finish()
   return output
-}
-
-/// SplitMix64: the same numbers on every run.
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
 }

@@ -1,5 +1,6 @@
 import Bytes
 import Compression
+import TestSupport
 import Testing
 
 @Suite struct SnappyTests {
@@ -39,7 +40,7 @@ import Testing
   }
 
   @Test func mutatedBlocksNeverGoBeyondTheLimit() {
-    var random = Seeded(state: 4)
+    var random = SeededGenerator(4)
     var output = ByteWriter()
     Snappy.compress(Array(String(repeating: "node_cpu_seconds_total ", count: 40).utf8).span.bytes, into: &output)
     let original = output.bytes.array

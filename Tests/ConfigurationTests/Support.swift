@@ -27,15 +27,3 @@ func job(_ lines: String...) -> String { entry("scrape_configs:\n- job_name: j\n
 func remoteWrite(_ lines: String...) -> String { entry("remote_write:\n- url: http://h/w\n", lines) }
 
 private func entry(_ head: String, _ lines: [String]) -> String { head + lines.map { "  \($0)\n" }.joined() }
-
-/// A seeded generator of random numbers (splitmix64).
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = (state ^ state >> 30) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ mixed >> 31
-  }
-}

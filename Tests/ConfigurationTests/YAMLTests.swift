@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import YAML
 
@@ -93,7 +94,7 @@ func mutatedFilesNeverCrash(_ seed: UInt64) {
 
     """.utf8)
   #expect(problems(good).isEmpty)
-  var random = SeededGenerator(state: seed)
+  var random = SeededGenerator(seed)
   let pieces: [[UInt8]] = [
     "\n", "- ", ": ", "{", "}", "[", "]", "*s", "&s ", "\"", "'", "\t", "\0", "|", "~", "!!int ",
   ]

@@ -1,4 +1,5 @@
 import Bytes
+import TestSupport
 import Testing
 
 @testable import Exposition
@@ -248,7 +249,7 @@ private struct Model {
 
 @Test(arguments: 0..<8)
 func manyScrapesAgreeWithTheModel(seed: UInt64) {
-  var generator = SeededGenerator(state: seed)
+  var generator = SeededGenerator(seed)
   // Two families of each name: the same metric, shown by two collectors.
   let families = ["m", "m_a", "n", "n_total", "o"].enumerated().flatMap { index, name in
     ["first", "second"].map { MetricFamily.gauge(name, $0, Array(["a", "b", "c"].prefix(index % 4))) }
@@ -285,4 +286,15 @@ func manyScrapesAgreeWithTheModel(seed: UInt64) {
       #expect(exposition.duplicates.count == model.duplicates)
     }
   }
+}
+
+/// Some names are made of what a file says.
+@Test(arguments: [
+  ("node_sockstat_a b_inuse", "node_sockstat_a_b_inuse"), ("x{y=\"z\"}", "x_y__z__"), ("a\nb 1\n", "a_b_1_"),
+  ("é\u{fffd}1", "__1"), ("1a:B9", "_a:B9"),
+])
+func namesHoldOnlyWhatTheFormatAllows(name: String, shown: String) {
+  let writer = MetricWriter()
+  writer.sample(.gauge(name, ""), 1.0)
+  #expect(render([writer]) == "# HELP \(shown) \n# TYPE \(shown) gauge\n\(shown) 1\n")
 }

@@ -4,6 +4,7 @@ import HTTPClient
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestSupport
 import Testing
 
 /// The client against a server on loopback, well-behaved and otherwise.
@@ -213,7 +214,7 @@ import Testing
       Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n0\r\nT: u\r\n\r\n".utf8),
       gzipAnswer(compressed(Array("go_threads 9\n".utf8))),
     ]
-    let random = Mutex(Seeded(state: 99))
+    let random = Mutex(SeededGenerator(99))
     let server = try await FakeServer { _ in
       random.withLock { random in
         var answer = originals.randomElement(using: &random) ?? []

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import HTTPClient
@@ -70,7 +71,7 @@ import Testing
 
   /// Whatever comes: no crash, and what is taken can be sent on one line and reads back as itself.
   @Test func mutatedTexts() throws {
-    var random = Seeded(state: 17)
+    var random = SeededGenerator(17)
     let seeds = ["http://user:pass@host:9100/a/../b?c=d#e", "http://[::1]:80/%20", "//x/../..", "http://10.1.2.3?q"]
     let spice = Array("/:@?#[]%. \r\n\0\u{ff}htp0aü".unicodeScalars)
     let base = try HTTPURL("http://base/x/y")
@@ -91,18 +92,5 @@ import Testing
         if url.userinfo == nil { #expect(try HTTPURL(url.description) == url) }
       }
     }
-  }
-}
-
-/// SplitMix64: the same numbers on every run.
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

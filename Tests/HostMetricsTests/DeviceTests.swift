@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -18,10 +19,8 @@ private struct Example: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { "\(collector.name) \(arguments)" }
 
-  func make(_ root: TemporaryDirectory) throws -> any Collector { try make(collector, root) }
-
-  private func make<C: Collector>(_ type: C.Type, _ root: TemporaryDirectory) throws -> any Collector {
-    try type.init(.fixture(type, root.path, arguments))
+  func make(_ root: TemporaryDirectory) throws -> any Collector {
+    try HostMetricsTests.make(collector, over: root, arguments)
   }
 
   /// With the class' folder in the tree's files, of the second device.
@@ -37,7 +36,7 @@ private struct Example: Sendable, CustomTestStringConvertible {
 
 private let examples = [
   Example(
-    collector: EdacCollector.self, folder: "sys/devices/system/edac/mc", devices: ("mc0", "mc12"),
+    collector: EDACCollector.self, folder: "sys/devices/system/edac/mc", devices: ("mc0", "mc12"),
     trees: (
       """
       mc0/ce_count 1
@@ -294,16 +293,12 @@ private func states(_ controller: String, _ subsystem: String, _ transport: Stri
 }
 
 /// The samples, in the order of the lines: which family comes first is the exposition's matter.
-private func samples(_ collector: any Collector) throws -> [String] {
-  try render(collector).split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init).sorted()
-}
-
 @Suite struct DeviceTests {
   @Test(arguments: examples) fileprivate func showsTheDevices(_ example: Example) throws {
     let root = example.tree()
     let collector = try example.make(root)
     // The second scrape goes the way of what is known.
-    for _ in 0..<2 { #expect(try samples(collector) == (example.shown.0 + example.shown.1).sorted()) }
+    for _ in 0..<2 { #expect(try samples(collector).sorted() == (example.shown.0 + example.shown.1).sorted()) }
   }
 
   @Test(arguments: examples) fileprivate func needsTheFolder(_ example: Example) throws {
@@ -317,17 +312,17 @@ private func samples(_ collector: any Collector) throws -> [String] {
     root.makeDirectory(example.folder)
     #expect(try samples(collector).isEmpty)
     root.writeTree(example.folder, example.trees.0)
-    #expect(try samples(collector) == example.shown.0.sorted())
+    #expect(try samples(collector).sorted() == example.shown.0.sorted())
   }
 
   @Test(arguments: examples) fileprivate func followsDevicesThatComeAndGo(_ example: Example) throws {
     let root = example.tree()
     let collector = try example.make(root)
-    let all = try samples(collector)
+    let all = try samples(collector).sorted()
     root.move("\(example.folder)/\(example.devices.1)", to: "away")
-    #expect(try samples(collector) == example.shown.0.sorted())
+    #expect(try samples(collector).sorted() == example.shown.0.sorted())
     root.move("away", to: "\(example.folder)/\(example.devices.1)")
-    #expect(try samples(collector) == all)
+    #expect(try samples(collector).sorted() == all)
   }
 
   /// Whatever becomes of one device's files, the other's samples stay.
@@ -364,7 +359,7 @@ private func samples(_ collector: any Collector) throws -> [String] {
     let root = TemporaryDirectory()
     root.writeTree("sys/class/powercap", "zone/name old\nzone/energy_uj 1000000")
     root.writeTree("other", "name new\nenergy_uj 2000000")
-    let collector = try RaplCollector(.fixture(RaplCollector.self, root.path))
+    let collector = try RAPLCollector(.fixture(RAPLCollector.self, root.path))
     #expect(try samples(collector).first?.hasPrefix("node_rapl_old_joules_total{") == true)
     root.move("sys/class/powercap/zone", to: "away")
     root.move("other", to: "sys/class/powercap/zone")
@@ -412,13 +407,13 @@ private func samples(_ collector: any Collector) throws -> [String] {
 @Suite struct DmiTests {
   @Test func showsWhatThereIs() throws {
     let root = TemporaryDirectory()
-    #expect(throws: NoData.self) { try render(DmiCollector(.fixture(DmiCollector.self, root.path))) }
+    #expect(throws: NoData.self) { try render(DMICollector(.fixture(DMICollector.self, root.path))) }
     let folder = "sys/class/dmi/id"
     root.writeTree(folder, "bios_date 04/12/2021\nchassis_version \u{20}\nchassis_type 3\nsys_vendor Dell Inc.")
     root.write("\(folder)/product_name", bytes: [0xff, 0xfe] + Array("x ".utf8) + [0xe2, 0x82, UInt8(ascii: "\n")])
     root.makeFIFO("\(folder)/board_name")
     root.makeDirectory("\(folder)/board_vendor")
-    let collector = try DmiCollector(.fixture(DmiCollector.self, root.path))
+    let collector = try DMICollector(.fixture(DMICollector.self, root.path))
     let info = #"bios_date="04/12/2021",board_name="",chassis_version="",product_name="\#u{fffd}x \#u{fffd}""#
     #expect(try samples(collector) == ["node_dmi_info{\(info),system_vendor=\"Dell Inc.\"} 1"])
     // It was read once.
@@ -460,7 +455,7 @@ private func samples(_ collector: any Collector) throws -> [String] {
     let root = TemporaryDirectory()
     root.writeTree("sys/class/powercap", Self.tree)
     let path = "\(root.path)/sys/class/powercap/intel-rapl"
-    let collector = try RaplCollector(.fixture(RaplCollector.self, root.path))
+    let collector = try RAPLCollector(.fixture(RAPLCollector.self, root.path))
     #expect(
       try samples(collector) == [
         "node_rapl_dram_joules_total{index=\"0\",path=\"\(path):0:0\"} 5e-06",
@@ -468,8 +463,8 @@ private func samples(_ collector: any Collector) throws -> [String] {
         "node_rapl_package_joules_total{index=\"0\",path=\"\(path):0\"} 240422.366267",
         "node_rapl_psys_x_joules_total{index=\"0\",path=\"\(path):2\"} 8e-06",
       ])
-    let labelled = try RaplCollector(
-      .fixture(RaplCollector.self, root.path, ["--collector.rapl.enable-zone-label"]))
+    let labelled = try RAPLCollector(
+      .fixture(RAPLCollector.self, root.path, ["--collector.rapl.enable-zone-label"]))
     #expect(
       try samples(labelled)[0]
         == "node_rapl_joules_total{index=\"0\",path=\"\(path):0\",rapl_zone=\"package\"} 240422.366267")
@@ -477,7 +472,7 @@ private func samples(_ collector: any Collector) throws -> [String] {
 
   @Test func survivesAnything() throws {
     let root = TemporaryDirectory()
-    let collector = try RaplCollector(.fixture(RaplCollector.self, root.path))
+    let collector = try RAPLCollector(.fixture(RAPLCollector.self, root.path))
     #expect(throws: NoData.self) { try render(collector) }
     root.writeTree("sys/class/powercap", "intel-rapl:0/name package-0\nintel-rapl:0/energy_uj secret")
     #expect(throws: NoData.self) { try render(collector) }
@@ -486,7 +481,7 @@ private func samples(_ collector: any Collector) throws -> [String] {
     for _ in 0..<300 {
       guard let (name, text) = TemporaryDirectory.files(Self.tree).randomElement(using: &random) else { continue }
       root.overwrite("sys/class/powercap/\(name)", bytes: mutated(Array(text.utf8), with: &random))
-      _ = try? render(RaplCollector(.fixture(RaplCollector.self, root.path)))
+      _ = try? render(RAPLCollector(.fixture(RAPLCollector.self, root.path)))
     }
   }
 
@@ -497,9 +492,4 @@ private func samples(_ collector: any Collector) throws -> [String] {
     #expect(ZoneName(name).text == text)
     #expect(ZoneName(name).index == index)
   }
-
-  @Test(arguments: [
-    ("core", "core"), ("package-0-die-1", "package_0_die_1"), ("a_-_b", "a_b"), ("a__b", "a__b"), ("é x", "_x"),
-    ("", ""),
-  ]) func makesMetricNames(_ zone: String, _ name: String) { #expect(RaplCollector.metricName(zone) == name) }
 }

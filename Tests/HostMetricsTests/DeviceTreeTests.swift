@@ -1,6 +1,7 @@
 import Bytes
 import Exposition
 import Glibc
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -18,16 +19,8 @@ private struct Tree: Sendable, CustomTestStringConvertible {
   func make(_ root: TemporaryDirectory) throws -> any Collector {
     for (path, text) in files { root.write(path, text) }
     for (path, target) in links { root.link(path, to: target) }
-    return try make(collector, root)
+    return try HostMetricsTests.make(collector, over: root, arguments)
   }
-
-  private func make<C: Collector>(_ type: C.Type, _ root: TemporaryDirectory) throws -> any Collector {
-    try type.init(.fixture(type, root.path, arguments.map { $0.replacing("ROOT", with: root.path) }))
-  }
-}
-
-private func samples(_ collector: any Collector) throws -> [String] {
-  try render(collector).split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
 }
 
 private let cpu = "sys/devices/system/cpu"
@@ -97,7 +90,7 @@ private let trees = [
       #"node_cpu_scaling_governor{cpu="0",governor="powersave"} 1"#,
     ]),
   Tree(
-    collector: CpuVulnerabilitiesCollector.self,
+    collector: CPUVulnerabilitiesCollector.self,
     files: [
       ("\(cpu)/vulnerabilities/mds", "Vulnerable\n"),
       ("\(cpu)/vulnerabilities/spectre_v2", "Mitigation: Retpolines; STIBP: disabled\n"),
@@ -108,7 +101,7 @@ private let trees = [
         + #"state="mitigation"} 1"#,
     ]),
   Tree(
-    collector: DrmCollector.self,
+    collector: DRMCollector.self,
     files: [
       ("\(card)/uevent", "DRIVER=amdgpu\nPCI_CLASS=30000\n"), ("\(card)/gpu_busy_percent", "7\n"),
       ("\(card)/mem_info_vram_total", "4096\n"), ("\(card)/mem_info_vram_vendor", "samsung\n"),
@@ -235,7 +228,7 @@ private let trees = [
       (KsmdCollector.self, "sys/kernel/mm/ksm/run", "node_ksmd_run"),
       (CpufreqCollector.self, "\(cpu)/cpu0/cpufreq/scaling_max_freq", "node_cpu_scaling_frequency_max_hertz"),
       (
-        CpuVulnerabilitiesCollector.self, "\(cpu)/vulnerabilities/mds", #"node_cpu_vulnerabilities_info{codename="mds""#
+        CPUVulnerabilitiesCollector.self, "\(cpu)/vulnerabilities/mds", #"node_cpu_vulnerabilities_info{codename="mds""#
       ),
       (MeminfoNumaCollector.self, "sys/devices/system/node/node0/numastat", "node_memory_numa_numa_hit_total"),
       (PcideviceCollector.self, "\(pci)/power_state", "node_pcidevice_power_state"),
@@ -282,18 +275,19 @@ private let trees = [
     ("Vulnerable; KVM: SW loop", "vulnerable", "KVM: SW loop"), ("Not good", "unknown", "Not good"),
   ])
   func readsVulnerabilities(_ text: String, _ state: String, _ mitigation: String) {
-    let parsed = CpuVulnerabilitiesCollector.parse(text)
+    let parsed = CPUVulnerabilitiesCollector.parse(text)
     #expect(parsed.state == state && parsed.mitigation == mitigation)
   }
 
   @Test(arguments: [
     ("fs.file-nr", "fs_file_nr"), ("a_.-_b", "a_b"), ("Active_anon", "Active_anon"), ("__x__", "__x__"), ("é", "_"),
-    ("", ""), (".a.", "_a_"),
+    ("", ""), (".a.", "_a_"), ("package-0-die-1", "package_0_die_1"), ("a__b", "a__b"), ("a_._.b", "a__b"),
+    ("é x", "_x"),
   ])
-  func makesNamesOfMetrics(_ text: String, _ name: String) { #expect(text.asMetricName == name) }
+  func makesNamesOfMetrics(_ text: String, _ name: String) { #expect(text.utf8.asMetricName == name) }
 }
 
-@Suite struct PciNamesTests {
+@Suite struct PCINamesTests {
   private static let ids = """
     # A list
     1022  Advanced Micro Devices, Inc. [AMD]
@@ -312,7 +306,7 @@ private let trees = [
   private func names(_ identity: [String], _ text: String = ids) -> [String] {
     let root = TemporaryDirectory()
     root.write("pci.ids", text)
-    return PciNames("\(root.path)/pci.ids").find(
+    return PCINames("\(root.path)/pci.ids").find(
       .init(
         deviceClass: identity[0], vendor: identity[1], device: identity[2], subsystemVendor: identity[3],
         subsystemDevice: identity[4]))
@@ -339,7 +333,7 @@ private let trees = [
       #expect(names(identity, String(decoding: mutated(Array(Self.ids.utf8), with: &random), as: UTF8.self)).count == 5)
     }
     #expect(
-      PciNames("/nowhere/pci.ids").find(
+      PCINames("/nowhere/pci.ids").find(
         .init(
           deviceClass: "0x06", vendor: "0x1", device: "0x2", subsystemVendor: "0x3", subsystemDevice: "0x4"
         )) == ["Unknown class (06)", "2", "4", "3", "1"])

@@ -1,5 +1,6 @@
 import Kernel
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HostMetrics

@@ -1,5 +1,6 @@
 import Bytes
 import Glibc
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -128,10 +129,6 @@ private func addChip(_ root: TemporaryDirectory, _ name: String, device: String,
 
 private func make(_ root: TemporaryDirectory, _ arguments: [String] = []) throws -> HwmonCollector {
   try HwmonCollector(.fixture(HwmonCollector.self, root.path, arguments))
-}
-
-private func samples(_ collector: HwmonCollector) throws -> [String] {
-  try render(collector).split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
 }
 
 /// The chips' labels.

@@ -1,6 +1,7 @@
 import Bytes
 import Exposition
 import Glibc
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -15,10 +16,8 @@ private struct Example: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { "\(file) \(arguments)" }
 
-  func make(_ root: TemporaryDirectory) throws -> any Collector { try make(collector, root) }
-
-  private func make<C: Collector>(_ type: C.Type, _ root: TemporaryDirectory) throws -> any Collector {
-    try type.init(.fixture(type, root.path, arguments))
+  func make(_ root: TemporaryDirectory) throws -> any Collector {
+    try HostMetricsTests.make(collector, over: root, arguments)
   }
 }
 
@@ -83,7 +82,7 @@ private let examples = [
       #"node_cgroups_enabled{subsys_name="cpuset"} 1"#, #"node_cgroups_enabled{subsys_name="rdma"} 0"#,
     ]),
   Example(
-    collector: DrbdCollector.self, file: "proc/drbd", text: drbd,
+    collector: DRBDCollector.self, file: "proc/drbd", text: drbd,
     shown: [
       #"node_drbd_connected{device="drbd1"} 1"#, #"node_drbd_connected{device="drbd2"} 0"#,
       #"node_drbd_disk_state_is_up_to_date{device="drbd1",node="local"} 1"#,
@@ -188,10 +187,6 @@ private let examples = [
     collector: VmstatCollector.self, file: "proc/vmstat", text: "nr_free_pages 977769\npgpgin 7344136\n",
     arguments: ["--collector.vmstat.fields=^nr_"], shown: ["node_vmstat_nr_free_pages 977769"]),
 ]
-
-private func samples(_ collector: any Collector) throws -> [String] {
-  try render(collector).split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
-}
 
 @Suite struct KernelTextTests {
   @Test(arguments: examples) fileprivate func showsTheFile(_ example: Example) throws {

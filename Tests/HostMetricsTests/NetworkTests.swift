@@ -1,5 +1,6 @@
 import Bytes
 import Glibc
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -53,7 +54,7 @@ private func text(_ fill: (inout ByteWriter) -> Void) -> String {
     let root = TemporaryDirectory()
     if let file { root.write("proc/net/arp", file) }
     return try render(
-      ArpCollector(.fixture(ArpCollector.self, root.path, ["--no-collector.arp.netlink"] + arguments)))
+      ARPCollector(.fixture(ARPCollector.self, root.path, ["--no-collector.arp.netlink"] + arguments)))
   }
 
   private static let table =
@@ -179,7 +180,7 @@ private func text(_ fill: (inout ByteWriter) -> Void) -> String {
       ("rx0_xdp_tx", "rx0_xdp_tx", "rx0_xdp_transmitted"), ("__", "__", ""),
     ])
   func namesCounters(_ name: String, _ sanitized: String, _ full: String) {
-    #expect(EthtoolCollector.sanitized(Array(name.utf8)) == sanitized)
+    #expect(name.utf8.asMetricName == sanitized)
     #expect(EthtoolCollector.metricName(sanitized) == full)
   }
 
@@ -216,7 +217,7 @@ struct NetworkLiveTests {
   }
 
   @Test func countsNeighbours() throws {
-    let netlink = try Self.show(ArpCollector.self)
+    let netlink = try Self.show(ARPCollector.self)
     #expect(lines(netlink, "node_arp") == [#"node_arp_entries{device="veth0"} 2"#])
   }
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -11,19 +12,13 @@ private struct Example: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { "\(collector.name) \(arguments)" }
 
-  func make(_ root: TemporaryDirectory) throws -> any Collector { try make(collector, root) }
-
-  private func make<C: Collector>(_ type: C.Type, _ root: TemporaryDirectory) throws -> any Collector {
-    try type.init(.fixture(type, root.path, arguments))
+  func make(_ root: TemporaryDirectory) throws -> any Collector {
+    try HostMetricsTests.make(collector, over: root, arguments)
   }
 
   func write(to root: TemporaryDirectory) {
     for file in files { root.write("proc/\(file.name)", file.text) }
   }
-}
-
-private func samples(_ collector: any Collector) throws -> [String] {
-  try render(collector).split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
 }
 
 private let netstat = [
@@ -113,7 +108,7 @@ private let examples = [
     ],
     shown: [#"node_interrupts_total{cpu="0",devices="acpi, usb1",info="IR-IO-APIC-edge",type="9"} 18"#]),
   Example(
-    collector: IpvsCollector.self, files: ipvs, arguments: ["--collector.ipvs.backend-labels=remote_address,proto"],
+    collector: IPVSCollector.self, files: ipvs, arguments: ["--collector.ipvs.backend-labels=remote_address,proto"],
     shown: [
       #"node_ipvs_backend_connections_active{proto="FWM",remote_address="192.168.50.26"} 64"#,
       #"node_ipvs_backend_connections_active{proto="TCP",remote_address="192.168.82.22"} 248"#,
@@ -126,7 +121,7 @@ private let examples = [
       #"node_ipvs_backend_weight{proto="TCP",remote_address="2620::2"} 7"#,
     ] + ipvsTotals),
   Example(
-    collector: IpvsCollector.self, files: ipvs, arguments: ["--collector.ipvs.backend-labels="],
+    collector: IPVSCollector.self, files: ipvs, arguments: ["--collector.ipvs.backend-labels="],
     shown: [
       "node_ipvs_backend_connections_active 320", "node_ipvs_backend_connections_inactive 12",
       "node_ipvs_backend_weight 127",
@@ -202,7 +197,7 @@ private let examples = [
       #"node_softnet_times_squeezed_total{cpu="0"} 3"#, #"node_softnet_times_squeezed_total{cpu="2"} 3"#,
     ]),
   Example(
-    collector: UdpQueuesCollector.self,
+    collector: UDPQueuesCollector.self,
     files: [
       (
         "net/udp", "  sl  local_address\n   0: 0:16 0:0 0A 00000015:00000001 00:0 0 0\n   1: 0:17 0:0 0A 1:2 00:0 0 0\n"
@@ -261,8 +256,8 @@ private let examples = [
 
   @Test func saysThatThereIsNone() throws {
     let without: [any Collector.Type] = [
-      ConntrackCollector.self, IpvsCollector.self, NfsCollector.self, NfsdCollector.self, SchedstatCollector.self,
-      UdpQueuesCollector.self, XfrmCollector.self,
+      ConntrackCollector.self, IPVSCollector.self, NFSCollector.self, NfsdCollector.self, SchedstatCollector.self,
+      UDPQueuesCollector.self, XfrmCollector.self,
     ]
     for type in without {
       let example = Example(collector: type, files: [], shown: [])
@@ -272,7 +267,7 @@ private let examples = [
 
   @Test func knowsItsLabels() {
     let example = Example(
-      collector: IpvsCollector.self, files: [], arguments: ["--collector.ipvs.backend-labels=proto,x,a"], shown: [])
+      collector: IPVSCollector.self, files: [], arguments: ["--collector.ipvs.backend-labels=proto,x,a"], shown: [])
     let error = #expect(throws: CollectorConfigurationError.self) { try example.make(TemporaryDirectory()) }
     #expect(error?.description == #"unknown IPVS backend labels: "a, x""#)
   }
@@ -295,11 +290,11 @@ private let examples = [
   }
 }
 
-@Suite struct NfsTests {
+@Suite struct NFSTests {
   @Test func showsTheCallsOfTheClient() throws {
     let root = TemporaryDirectory()
     root.write("proc/net/rpc/nfs", "net 70 71 69 45\nrpc 12 3 4\nproc4 2 48 98\nproc9 1 1\n")
-    let collector = try NfsCollector(.fixture(NfsCollector.self, root.path))
+    let collector = try NFSCollector(.fixture(NFSCollector.self, root.path))
     let text = try render(collector)
     let expected = [
       "node_nfs_connections_total 45", #"node_nfs_packets_total{protocol="tcp"} 69"#,

@@ -2,6 +2,7 @@ import Bytes
 import Exposition
 import Glibc
 import Kernel
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -18,11 +19,7 @@ private struct Example: Sendable, CustomTestStringConvertible {
   /// - Parameter besides: a file that is left as it is.
   func make(_ root: TemporaryDirectory, besides: String? = nil) throws -> any Collector {
     for (file, text) in files where file != besides { root.write(file, text) }
-    return try make(collector, root)
-  }
-
-  private func make<C: Collector>(_ type: C.Type, _ root: TemporaryDirectory) throws -> any Collector {
-    try type.init(.fixture(type, root.path, arguments))
+    return try HostMetricsTests.make(collector, over: root, arguments)
   }
 }
 

@@ -4,101 +4,9 @@ import Flags
 import Glibc
 import Kernel
 import Logging
+import TestSupport
 
 @testable import HostMetrics
-
-/// A directory that is filled by a test and removed with this object.
-final class TemporaryDirectory {
-  let path: String
-
-  init() {
-    var template = Array("/tmp/pilotfish-test-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
-    path = template.withUnsafeMutableBufferPointer { buffer in
-      mkdtemp(buffer.baseAddress!).map { String(cString: $0) } ?? ""
-    }
-  }
-
-  deinit { remove(path) }
-
-  /// Writes a file, and the directories above it.
-  func write(_ name: String, _ text: String) { write(name, bytes: Array(text.utf8)) }
-
-  func write(_ name: String, bytes: [UInt8]) {
-    makeDirectories(above: name)
-    // A new file each time, as those who replace files do it: by renaming.
-    let descriptor = open("\(path)/\(name).new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-    close(descriptor)
-    rename("\(path)/\(name).new", "\(path)/\(name)")
-  }
-
-  /// Writes a file in its place, as the kernel changes its own: whoever has it open sees the new text.
-  func overwrite(_ name: String, _ text: String) { overwrite(name, bytes: Array(text.utf8)) }
-
-  func overwrite(_ name: String, bytes: [UInt8]) {
-    let descriptor = open("\(path)/\(name)", O_WRONLY | O_TRUNC | O_CLOEXEC)
-    _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-    close(descriptor)
-  }
-
-  func makeFIFO(_ name: String) {
-    makeDirectories(above: name)
-    mkfifo("\(path)/\(name)", 0o644)
-  }
-
-  func makeDirectory(_ name: String) {
-    makeDirectories(above: name)
-    mkdir("\(path)/\(name)", 0o755)
-  }
-
-  /// Makes a symbolic link; `target` is as the link holds it.
-  func link(_ name: String, to target: String) {
-    makeDirectories(above: name)
-    symlink(target, "\(path)/\(name)")
-  }
-
-  func delete(_ name: String) { unlink("\(path)/\(name)") }
-
-  /// Sets when the file was modified last.
-  func age(_ name: String, seconds: Int) {
-    var times = [timeval(tv_sec: time(nil) - seconds, tv_usec: 0), timeval(tv_sec: time(nil) - seconds, tv_usec: 0)]
-    utimes("\(path)/\(name)", &times)
-  }
-
-  func move(_ name: String, to other: String) { rename("\(path)/\(name)", "\(path)/\(other)") }
-
-  /// Writes files below a folder: a line each, its path and its text.
-  func writeTree(_ folder: String, _ lines: String) {
-    for (name, text) in Self.files(lines) { write("\(folder)/\(name)", text + "\n") }
-  }
-
-  static func files(_ lines: String) -> [(name: String, text: String)] {
-    lines.split(separator: "\n").map { line in
-      let name = line.prefix { $0 != " " }
-      return (String(name), String(line[name.endIndex...].dropFirst()))
-    }
-  }
-
-  private func makeDirectories(above name: String) {
-    var directory = path
-    for part in name.split(separator: "/").dropLast() {
-      directory += "/\(part)"
-      mkdir(directory, 0o755)
-    }
-  }
-
-  private func remove(_ path: String) {
-    guard unlink(path) != 0, let directory = opendir(path) else { return }
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { remove("\(path)/\(name)") }
-    }
-    closedir(directory)
-    rmdir(path)
-  }
-}
 
 extension Host {
   /// A host whose kernel trees are `proc`, `sys` and `udev` in a directory.
@@ -113,6 +21,16 @@ extension Host {
   }
 }
 
+/// The collector over a tree with `proc`, `sys` and `udev` in it; ROOT in the arguments stands for the tree's path.
+func make(
+  _ type: any Collector.Type, over root: TemporaryDirectory, _ arguments: [String] = []
+) throws -> any Collector {
+  func make<C: Collector>(_ type: C.Type) throws -> C {
+    try type.init(.fixture(type, root.path, arguments.map { $0.replacing("ROOT", with: root.path) }))
+  }
+  return try make(type)
+}
+
 /// What the collector writes in one scrape, as it is shown.
 func render(_ collector: some Collector) throws -> String {
   let writer = MetricWriter()
@@ -122,38 +40,14 @@ func render(_ collector: some Collector) throws -> String {
   return String(utf8: output.bytes)
 }
 
+/// The samples that the collector writes in one scrape.
+func samples(_ collector: some Collector) throws -> [String] {
+  try render(collector).split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
+}
+
 /// The lines of an exposition that begin so.
 func lines(_ text: String, _ beginning: String) -> [String] {
   text.split(separator: "\n").filter { $0.hasPrefix(beginning) }.map(String.init)
-}
-
-/// A random generator that gives the same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
-  }
-}
-
-/// `bytes` with a few of them changed, taken out or doubled.
-func mutated(_ bytes: [UInt8], with random: inout SeededGenerator) -> [UInt8] {
-  var bytes = bytes
-  for _ in 0..<Int.random(in: 1...8, using: &random) where !bytes.isEmpty {
-    let place = Int.random(in: bytes.indices, using: &random)
-    switch Int.random(in: 0..<4, using: &random) {
-    case 0: bytes[place] = UInt8.random(in: .min ... .max, using: &random)
-    case 1: bytes.remove(at: place)
-    case 2: bytes.insert(bytes[place], at: place)
-    default: bytes.removeSubrange(place..<min(place + 9, bytes.count))
-    }
-  }
-  return bytes
 }
 
 /// A network of its own with its own /sys, for as long as a closure runs.

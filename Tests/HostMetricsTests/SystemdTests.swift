@@ -3,6 +3,7 @@ import Exposition
 import Kernel
 import Synchronization
 import TestBus
+import TestSupport
 import Testing
 
 @testable import HostMetrics

@@ -1,4 +1,5 @@
 import Bytes
+import TestSupport
 import Testing
 
 @testable import HostMetrics
@@ -101,6 +102,16 @@ private func end(_ error: Int) -> String {
       ])
   }
 
+  /// n series that all have other label names would be shown with n² labels.
+  @Test func leavesOutWhatWouldFillTheMemory() throws {
+    let few = (0..<100).map { "few{a\($0)=\"x\"} 1\n" }.joined()
+    let many = (0..<2500).map { "many{a\($0)=\"x\"} 1\n" }.joined()
+    let text = try shown([("a.prom", few + many)])
+    #expect(lines(text, "few").count == 100)
+    #expect(lines(text, "many").isEmpty)
+    #expect(text.hasSuffix(end(1)))
+  }
+
   @Test func leavesOutWhatIsOld() throws {
     let root = TemporaryDirectory()
     for folder in ["fast", "slow"] {
@@ -166,7 +177,7 @@ private func end(_ error: Int) -> String {
       let bytes = mutated(text, with: &random)
       let whole = try? TextFamilyParser.parse(bytes.span.bytes)
       let salvaged = TextFamilyParser.salvage(bytes.span.bytes)
-      #expect((whole != nil) == salvaged.errors.isEmpty)
+      #expect((whole != nil) == salvaged.faults.isEmpty)
     }
   }
 }

@@ -1,31 +1,9 @@
 import Bytes
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kernel
-
-/// A directory that is removed with this object, and everything in it.
-private final class Folder {
-  let path: String
-
-  init() {
-    var template = Array("/tmp/pilotfish-test-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
-    path = template.withUnsafeMutableBufferPointer { buffer in
-      mkdtemp(buffer.baseAddress!).map { String(cString: $0) } ?? ""
-    }
-  }
-
-  deinit {
-    for name in (try? Directory.names(path)) ?? [] { remove("\(path)/\(name)") }
-    rmdir(path)
-  }
-
-  func write(_ name: String, _ text: String) {
-    let descriptor = open("\(path)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    _ = Array(text.utf8).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-    close(descriptor)
-  }
-}
 
 /// What the file holds, or why it could not be read.
 private func read(_ file: KernelFile) -> Result<String, KernelError> {
@@ -39,26 +17,43 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
 }
 
 @Suite struct KernelFileTests {
-  @Test(arguments: [0, 1, 4095, 4096, 4097, 12288, 100_000, 3 << 20]) func readsAnyLength(_ length: Int) {
-    let folder = Folder()
+  @Test(
+    arguments: [0, 1, 2047, 2048, 4095, 4096, 4097, 12288, 100_000, 3 << 20],
+    [KernelFile.Source.onePiece, .shortLines, .unknown])
+  func readsAnyLength(_ length: Int, _ source: KernelFile.Source) {
+    let folder = TemporaryDirectory()
     let text = String(repeating: "x", count: length)
-    folder.write("a", text)
-    #expect(read(KernelFile("\(folder.path)/a")) == .success(text))
+    folder.overwrite("a", text)
+    let file = KernelFile("\(folder.path)/a", source)
+    // The second time it knows how much room is wanted.
+    for _ in 0..<2 { #expect(read(file) == .success(text)) }
+  }
+
+  /// What the kernel makes page by page is read whole however its end is found.
+  @Test(arguments: [
+    ("/proc/self/net/netstat", KernelFile.Source.onePiece), ("/proc/self/net/softnet_stat", .shortLines),
+    ("/proc/partitions", .shortLines), ("/proc/filesystems", .onePiece), ("/proc/devices", .shortLines),
+    ("/proc/sys/kernel/osrelease", .onePiece),
+  ])
+  func findsTheEndOfTheKernelsFiles(_ path: String, _ source: KernelFile.Source) throws {
+    func shape(_ text: String) -> [Int] { text.split(separator: "\n").map { $0.split(separator: " ").count } }
+    let known = try shape(read(KernelFile(path, source)).get())
+    #expect(try !known.isEmpty && known == shape(read(KernelFile(path)).get()))
   }
 
   @Test func readsAgain() {
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     let file = KernelFile("\(folder.path)/a")
     for text in ["first", "a longer second", "", "3rd", String(repeating: "y", count: 9000), "end"] {
-      folder.write("a", text)
+      folder.overwrite("a", text)
       #expect(read(file) == .success(text))
       #expect(read(file) == .success(text))
     }
   }
 
   @Test func emptiesTheBufferFirst() throws {
-    let folder = Folder()
-    folder.write("a", "new")
+    let folder = TemporaryDirectory()
+    folder.overwrite("a", "new")
     var buffer = ByteWriter()
     buffer.append("old and long")
     try KernelFile("\(folder.path)/a").read(into: &buffer)
@@ -66,14 +61,14 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
   }
 
   @Test func saysWhatIsMissing() throws {
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     let path = "\(folder.path)/a"
     let file = KernelFile(path)
     var buffer = ByteWriter()
     #expect(read(file) == .failure(KernelError("open", path, code: ENOENT)))
     #expect(try file.readIfPresent(into: &buffer) == false)
     // It comes.
-    folder.write("a", "here")
+    folder.overwrite("a", "here")
     #expect(try file.readIfPresent(into: &buffer))
     #expect(String(utf8: buffer.bytes) == "here")
     #expect(read(KernelFile("\(path)/below")) == .failure(KernelError("open", "\(path)/below", code: ENOTDIR)))
@@ -96,15 +91,15 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
   @Test(arguments: [(0, true), (4999, true), (5000, false), (5001, false)]) func keepsItsLimit(
     _ limit: Int, _ isTooLong: Bool
   ) {
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     let path = "\(folder.path)/a"
     let text = String(repeating: "z", count: 5000)
-    folder.write("a", text)
+    folder.overwrite("a", text)
     let file = KernelFile(path, limit: limit)
     for _ in 0..<2 {
       #expect(read(file) == (isTooLong ? .failure(KernelError("read", path, code: EFBIG)) : .success(text)))
     }
-    folder.write("a", "")
+    folder.overwrite("a", "")
     #expect(read(file) == .success(""))
   }
 
@@ -114,16 +109,16 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
   }
 
   @Test func refusesWhatIsNoFile() {
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     #expect(read(KernelFile(folder.path)) == .failure(KernelError("read", folder.path, code: EISDIR)))
-    mkfifo("\(folder.path)/fifo", 0o644)
+    folder.makeFIFO("fifo")
     #expect(
       read(KernelFile("\(folder.path)/fifo")) == .failure(KernelError("read", "\(folder.path)/fifo", code: ESPIPE)))
   }
 
   @Test func closesItsDescriptors() throws {
-    let folder = Folder()
-    folder.write("a", "text")
+    let folder = TemporaryDirectory()
+    folder.overwrite("a", "text")
     let path = "\(folder.path)/a"
     for _ in 0..<5000 { #expect(read(KernelFile(path)) == .success("text")) }
     let limited = KernelFile(path, limit: 1)
@@ -145,10 +140,10 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
   }
 
   @Test func readsFilesOfADirectory() throws {
-    let folder = Folder()
-    folder.write("a", "text\n")
-    folder.write("long", String(repeating: "x", count: 5000))
-    mkfifo("\(folder.path)/fifo", 0o644)
+    let folder = TemporaryDirectory()
+    folder.overwrite("a", "text\n")
+    folder.overwrite("long", String(repeating: "x", count: 5000))
+    folder.makeFIFO("fifo")
     let directory = try AttributeDirectory(folder.path)
     let isSysfs = directory.isSysfs
     #expect(!isSysfs)
@@ -170,17 +165,17 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
 
 @Suite struct DirectoryTests {
   @Test func listsNamesInOrder() throws {
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     #expect(try Directory.names(folder.path).isEmpty)
-    for name in ["b", "a10", "a2", ".hidden", "Z", "é"] { folder.write(name, "") }
+    for name in ["b", "a10", "a2", ".hidden", "Z", "é"] { folder.overwrite(name, "") }
     #expect(try Directory.names(folder.path) == [".hidden", "Z", "a10", "a2", "b", "é"])
     #expect(try Directory.names(folder.path, limit: 2).count == 2)
     #expect(try Directory.names(folder.path, limit: 0).isEmpty)
   }
 
   @Test func tellsEntriesApart() throws {
-    let folder = Folder()
-    folder.write("a", "")
+    let folder = TemporaryDirectory()
+    folder.overwrite("a", "")
     mkdir("\(folder.path)/b", 0o755)
     symlink("b", "\(folder.path)/c")
     let entries = try Directory.entries(folder.path)
@@ -192,9 +187,19 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
     rmdir("\(folder.path)/b")
   }
 
+  /// More entries than one system call gives.
+  @Test func listsManyNames() throws {
+    let folder = TemporaryDirectory()
+    let names = (1000..<3000).map { "a-rather-long-name-\($0)" }
+    for name in names { folder.overwrite(name, "") }
+    #expect(try Directory.names(folder.path) == names)
+    #expect(try Directory.names(folder.path, limit: 5).count == 5)
+    #expect(Directory.exists("\(folder.path)/\(names[0])") && !Directory.exists("\(folder.path)/none"))
+  }
+
   @Test func saysWhatIsNone() {
-    let folder = Folder()
-    folder.write("file", "")
+    let folder = TemporaryDirectory()
+    folder.overwrite("file", "")
     #expect(throws: KernelError("open", "\(folder.path)/none", code: ENOENT)) {
       try Directory.names("\(folder.path)/none")
     }
@@ -204,6 +209,23 @@ private func read(_ file: KernelFile) -> Result<String, KernelError> {
     #expect(throws: KernelError("stat", "\(folder.path)/none", code: ENOENT)) {
       try Directory.size("\(folder.path)/none")
     }
+  }
+}
+
+@Suite struct FileStampTests {
+  @Test func changesWithTheFile() throws {
+    let folder = TemporaryDirectory()
+    let path = "\(folder.path)/a"
+    #expect(FileStamp(path) == nil)
+    folder.overwrite("a", "one")
+    let stamp = try #require(FileStamp(path))
+    #expect(FileStamp(path) == stamp)
+    folder.overwrite("a", "longer")
+    #expect(FileStamp(path) != stamp)
+    folder.overwrite("b", "one")
+    rename("\(folder.path)/b", path)
+    #expect(FileStamp(path) != stamp)
+    #expect(FileStamp("\(folder.path)/.") != FileStamp(folder.path))
   }
 }
 

@@ -1,4 +1,5 @@
 import Exposition
+import TestSupport
 import Testing
 
 @testable import RemoteWrite
@@ -45,7 +46,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 3, 4] as [UInt64]) func requestsReadBackAsWhatWasPutIn(seed: UInt64) throws {
-    var random = SeededGenerator(seed: seed)
+    var random = SeededGenerator(seed)
     var table = LabelTable(external: LabelSet(pairs: [("cluster", "c")]))
     var labels: [UInt32: [[String]]] = [:]
     for index in 0..<50 {

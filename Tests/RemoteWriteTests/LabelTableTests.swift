@@ -1,4 +1,5 @@
 import Exposition
+import TestSupport
 import Testing
 
 @testable import RemoteWrite
@@ -117,7 +118,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64]) func tableAgreesWithADictionary(seed: UInt64) throws {
-    var random = SeededGenerator(seed: seed)
+    var random = SeededGenerator(seed)
     var table = LabelTable()
     var model: [LabelSet: (number: UInt32, references: Int)] = [:]
     for _ in 0..<20_000 {
@@ -157,19 +158,4 @@ func required<T>(_ value: T?) throws -> T {
 
 extension LabelSet {
   init(pairs: [(String, String)]) { self.init(pairs.map { (name: $0.0, value: $0.1) }) }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
-  }
 }

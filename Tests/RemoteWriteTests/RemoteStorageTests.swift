@@ -2,6 +2,7 @@ import Exposition
 import HTTPClient
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import RemoteWrite
@@ -10,7 +11,7 @@ import Testing
   /// Whatever the network does: every sample arrives, in order within its series; what comes twice is what was sent
   /// again, with equal values.
   @Test(arguments: [1, 2, 3, 4] as [UInt64]) func nothingIsLostOrReordered(seed: UInt64) async throws {
-    let random = Mutex(SeededGenerator(seed: seed))
+    let random = Mutex(SeededGenerator(seed))
     let receiver = FakeReceiver { _, _ in
       switch random.withLock({ Int.random(in: 0..<10, using: &$0) }) {
       case 0..<5: .take

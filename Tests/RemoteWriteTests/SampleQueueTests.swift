@@ -1,4 +1,5 @@
 import Exposition
+import TestSupport
 import Testing
 
 @testable import RemoteWrite
@@ -58,7 +59,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func theOldestGoWhenItIsFull(seed: UInt64) {
-    var random = SeededGenerator(seed: seed)
+    var random = SeededGenerator(seed)
     var queue = SampleQueue(capacity: 500, batchSize: 60)
     var batches: [SampleQueue.Batch] = []
     var lastTaken: [UInt32: Int64] = [:]

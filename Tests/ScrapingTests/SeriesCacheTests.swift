@@ -1,5 +1,6 @@
 import Bytes
 import Exposition
+import TestSupport
 import Testing
 
 @testable import Scraping
@@ -156,7 +157,7 @@ func seriesThatCannotBeStored(text: String, part: String) throws {
 /// The cache against a model that parses everything every time.
 @Test(arguments: 0..<40)
 func agreesWithTheModel(seed: UInt64) {
-  var generator = SeededGenerator(state: seed)
+  var generator = SeededGenerator(seed)
   let pool = (0..<12).flatMap { ["m\($0)", "m\($0){}", "n{x=\"\($0)\",y=\"1\"}", "n{y=\"1\",x=\"\($0)\"}"] }
   var feed = Feed()
   var lines: [String] = []

@@ -2,38 +2,33 @@
 
 import Glibc
 import Kernel
+import TestSupport
 
 public struct TestBusError: Error, CustomStringConvertible { public let description: String }
 
 /// A running dbus-daemon, which ends with this object.
 public final class TestBus {
-  private let folder: String
+  private let folder = TemporaryDirectory()
   private var process: pid_t = 0
 
-  public var address: String { "unix:path=\(folder)/bus" }
+  public var address: String { "unix:path=\(folder.path)/bus" }
 
   public init() throws {
-    var template = Array("/tmp/pilotfish-bus-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
-    folder = template.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress!).map { String(cString: $0) } ?? "" }
     let configuration = """
       <busconfig>
-        <listen>unix:path=\(folder)/bus</listen>
+        <listen>unix:path=\(folder.path)/bus</listen>
         <auth>EXTERNAL</auth>
         <policy context="default">
           <allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
         </policy>
       </busconfig>
       """
-    guard let file = fopen("\(folder)/bus.conf", "w") else { throw TestBusError(description: "cannot write \(folder)") }
-    fputs(configuration, file)
-    fclose(file)
+    folder.write("bus.conf", configuration)
     try start()
   }
 
   deinit {
     stop()
-    for name in ["bus", "bus.conf"] { unlink("\(folder)/\(name)") }
-    rmdir(folder)
   }
 
   /// Starts the daemon, and returns once it listens.
@@ -46,7 +41,7 @@ public final class TestBus {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-    let line = ["dbus-daemon", "--nofork", "--config-file=\(folder)/bus.conf", "--print-address"]
+    let line = ["dbus-daemon", "--nofork", "--config-file=\(folder.path)/bus.conf", "--print-address"]
     let words: [UnsafeMutablePointer<CChar>?] = line.map { strdup($0) }
     defer { for word in words { free(word) } }
     let status = posix_spawnp(&process, "dbus-daemon", &actions, nil, words + [nil], environ)
@@ -63,6 +58,6 @@ public final class TestBus {
     kill(process, SIGKILL)
     waitpid(process, nil, 0)
     process = 0
-    unlink("\(folder)/bus")
+    unlink("\(folder.path)/bus")
   }
 }

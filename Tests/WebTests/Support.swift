@@ -87,31 +87,3 @@ func echo() -> WebRoutes {
   }
   return routes
 }
-
-/// A folder of files for the length of a test.
-final class Folder {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/pilotfish-web.XXXXXX".utf8CString)
-    path = try #require(mkdtemp(&template)).withMemoryRebound(to: CChar.self, capacity: 64) { String(cString: $0) }
-  }
-
-  deinit {
-    for name in names { unlink("\(path)/\(name)") }
-    rmdir(path)
-  }
-
-  private var names: Set<String> = []
-
-  /// Writes a file, in the place of the one that had its name.
-  @discardableResult
-  func write(_ name: String, _ text: String) throws -> String {
-    names.insert(name)
-    let file = try #require(fopen("\(path)/\(name).new", "we"))
-    fputs(text, file)
-    fclose(file)
-    try #require(rename("\(path)/\(name).new", "\(path)/\(name)") == 0)
-    return "\(path)/\(name)"
-  }
-}

@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Web
@@ -34,14 +35,14 @@ private let tls = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n
 /// `alice:secret`.
 private let alice = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n"
 
-private func access(_ folder: Folder, _ yaml: String, _ lines: LogLines = LogLines()) throws -> WebAccess {
+private func access(_ folder: TemporaryDirectory, _ yaml: String, _ lines: LogLines = LogLines()) throws -> WebAccess {
   try WebAccess(file: folder.write("web.yml", yaml), logger: lines.logger)
 }
 
 /// One after the other: the clients block the threads that other tests run on.
 @Suite(.serialized) struct WebAccessTests {
   @Test func wantsThePassword() async throws {
-    let folder = try Folder()
+    let folder = TemporaryDirectory()
     let access = try access(
       folder, "basic_auth_users: {alice: \(secretHash)}\nhttp_server_config: {headers: {X-Frame-Options: deny}}")
     try await withServer(echo(), access: access) { _, port in
@@ -62,28 +63,28 @@ private func access(_ folder: Folder, _ yaml: String, _ lines: LogLines = LogLin
   }
 
   @Test func changesOfTheFileCountAtOnce() async throws {
-    let (folder, lines) = (try Folder(), LogLines())
-    try await withServer(echo(), access: access(folder, "", lines)) { _, port in
+    let (folder, lines) = (TemporaryDirectory(), LogLines())
+    try await withServer(echo(), access: access(folder, "", lines)) { _, port async throws in
       func status(_ headers: String = "") throws -> Substring {
         try Client(port).ask("GET", "/echo", headers).dropFirst("HTTP/1.1 ".count).prefix(3)
       }
       #expect(try status() == "200")
-      try folder.write("web.yml", "basic_auth_users: {alice: \(secretHash)}")
+      folder.write("web.yml", "basic_auth_users: {alice: \(secretHash)}")
       #expect(try status() == "401")
       #expect(try status(alice) == "200")
-      try folder.write("web.yml", "basic_auth_users: {bob: \(secretHash)}")
+      folder.write("web.yml", "basic_auth_users: {bob: \(secretHash)}")
       #expect(try status(alice) == "401")
-      try folder.write("web.yml", "basic_auth_users: {alice: nonsense}")
+      folder.write("web.yml", "basic_auth_users: {alice: nonsense}")
       #expect(try status(alice) == "500")
       #expect(try status(alice) == "500")
       #expect(lines.all.count == 1 && lines.all[0].contains("web.yml:1:20: basic_auth_users.alice: "), "\(lines.all)")
-      try folder.write("web.yml", "rate_limit: {burst: 2, interval: 1h}")
+      folder.write("web.yml", "rate_limit: {burst: 2, interval: 1h}")
       #expect([try status(), try status(), try status()] == ["200", "200", "429"])
       #expect(try Client(port).ask("GET", "/echo").hasSuffix("\r\n\r\nToo Many Requests\n"))
       // The same limit in another file goes on counting.
-      try folder.write("web.yml", "# still\nrate_limit: {burst: 2, interval: 1h}")
+      folder.write("web.yml", "# still\nrate_limit: {burst: 2, interval: 1h}")
       #expect(try status() == "429")
-      try folder.write("web.yml", "")
+      folder.write("web.yml", "")
       #expect(try status() == "200")
     }
   }
@@ -97,9 +98,9 @@ private func access(_ folder: Folder, _ yaml: String, _ lines: LogLines = LogLin
     (certificate, otherKey, "certificate and private key cannot be used together"),
   ])
   func badCertificatesSayWhy(certificate: String, key: String, reason: String) throws {
-    let folder = try Folder()
-    try folder.write("cert.pem", certificate)
-    try folder.write("key.pem", key)
+    let folder = TemporaryDirectory()
+    folder.write("cert.pem", certificate)
+    folder.write("key.pem", key)
     #expect {
       _ = try access(folder, tls)
     } throws: {
@@ -108,9 +109,9 @@ private func access(_ folder: Folder, _ yaml: String, _ lines: LogLines = LogLin
   }
 
   @Test func missingFilesSayWhy() throws {
-    let folder = try Folder()
+    let folder = TemporaryDirectory()
     #expect { try access(folder, tls) } throws: { "\($0)".contains("open \(folder.path)/cert.pem: no such file") }
-    try folder.write("cert.pem", certificate)
+    folder.write("cert.pem", certificate)
     #expect { try access(folder, tls) } throws: { "\($0)".contains("failed to read key_file (\(folder.path)/key.pem)") }
     #expect {
       try access(folder, "tls_server_config: {cert_file: cert.pem, key_file: .}")
@@ -125,9 +126,9 @@ private func access(_ folder: Folder, _ yaml: String, _ lines: LogLines = LogLin
   }
 
   @Test func aTLSPortTellsPlainClientsAndDropsNoise() async throws {
-    let folder = try Folder()
-    try folder.write("cert.pem", certificate)
-    try folder.write("key.pem", privateKey)
+    let folder = TemporaryDirectory()
+    folder.write("cert.pem", certificate)
+    folder.write("key.pem", privateKey)
     var limits = WebServer.Limits()
     limits.requestTime = .milliseconds(300)
     try await withServer(echo(), access: access(folder, tls), limits: limits) { _, port in
@@ -151,15 +152,15 @@ private func access(_ folder: Folder, _ yaml: String, _ lines: LogLines = LogLin
   }
 
   @Test func certificatesAreReadAgain() async throws {
-    let (folder, lines) = (try Folder(), LogLines())
-    try folder.write("cert.pem", certificate)
-    try folder.write("key.pem", privateKey)
-    try await withServer(echo(), access: access(folder, tls, lines)) { _, port in
+    let (folder, lines) = (TemporaryDirectory(), LogLines())
+    folder.write("cert.pem", certificate)
+    folder.write("key.pem", privateKey)
+    try await withServer(echo(), access: access(folder, tls, lines)) { _, port async throws in
       #expect(try await askTLS(port, "/echo").hasPrefix("HTTP/1.1 200 "))
-      try folder.write("key.pem", otherKey)
+      folder.write("key.pem", otherKey)
       for _ in 0..<2 { #expect(try await askTLS(port, "/echo") == "") }
       #expect(lines.all.count == 1 && lines.all[0].contains("cannot be used together"), "\(lines.all)")
-      try folder.write("key.pem", privateKey)
+      folder.write("key.pem", privateKey)
       #expect(try await askTLS(port, "/echo").hasPrefix("HTTP/1.1 200 "))
     }
   }
@@ -174,9 +175,9 @@ private func access(_ folder: Folder, _ yaml: String, _ lines: LogLines = LogLin
     ("NoClientCert", ", min_version: TLS13, curve_preferences: [CurveP521, CurveP384, CurveP256, X25519]", true),
   ])
   func takesClientsWithoutCertificate(type: String, more: String, isTaken: Bool) async throws {
-    let folder = try Folder()
-    try folder.write("cert.pem", certificate)
-    try folder.write("key.pem", privateKey)
+    let folder = TemporaryDirectory()
+    folder.write("cert.pem", certificate)
+    folder.write("key.pem", privateKey)
     let yaml = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_auth_type: \(type)\(more)}"
     try await withServer(echo(), access: access(folder, yaml)) { _, port in
       let answer = try await askTLS(port, "/echo")

@@ -104,7 +104,7 @@ final class BcachefsCollector: Collector {
   private func family(of counter: String) -> MetricFamily {
     if let family = counters[counter] { return family }
     let family = Self.counter(
-      metricName(counter), "Bcachefs counter \(counter) since filesystem creation.", ["uuid"])
+      counter.utf8.asMetricName, "Bcachefs counter \(counter) since filesystem creation.", ["uuid"])
     counters[counter] = family
     return family
   }
@@ -169,24 +169,6 @@ final class BcachefsCollector: Collector {
     }
     guard let value = Double(goSyntax: number) else { return nil }
     return UInt64(exactly: (value * factor).rounded(.towardZero)).map { Double($0) }
-  }
-
-  /// The name with each run of what no metric's name may hold, and the underscores around it, as one underscore.
-  private func metricName(_ name: String) -> String {
-    var bytes: [UInt8] = []
-    var isInRun = false
-    for byte in name.utf8 {
-      let isAllowed = byte.isDigit || (byte | 0x20) &- UInt8(ascii: "a") < 26
-      if isAllowed || (byte == UInt8(ascii: "_") && !isInRun) {
-        bytes.append(byte)
-        isInRun = false
-      } else if !isInRun {
-        while bytes.last == UInt8(ascii: "_") { bytes.removeLast() }
-        bytes.append(UInt8(ascii: "_"))
-        isInRun = true
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }
 

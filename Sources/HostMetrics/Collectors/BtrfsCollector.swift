@@ -59,9 +59,8 @@ final class BtrfsCollector: Collector {
   /// How long a mount is waited for; then its devices are shown as those of one that is not mounted.
   private static let patience = Duration.seconds(1)
 
-  private let host: Host
+  private let hostMounts: HostMounts
   private var folders: DeviceFolders<DeviceFolder>
-  private let mountFiles: [KernelFile]
   private let mounts: MountWorkers<BtrfsDevices>
   private let reader = AttributeReader()
   private var buffer = ByteWriter()
@@ -70,9 +69,8 @@ final class BtrfsCollector: Collector {
 
   /// - Parameter probe: stands in for the ioctls in tests.
   init(_ host: Host, patience: Duration, probe: @escaping MountWorkers<BtrfsDevices>.Probe) {
-    self.host = host
+    hostMounts = HostMounts(host)
     folders = DeviceFolders(host.sys("fs/btrfs")) { $0.contains("-") }
-    mountFiles = [KernelFile(host.proc("1/mountinfo")), KernelFile(host.proc("self/mountinfo"))]
     mounts = MountWorkers(timeout: patience, threads: 4, probe: probe)
   }
 
@@ -152,7 +150,7 @@ final class BtrfsCollector: Collector {
 
   /// The mounted file systems by their UUIDs without dashes.
   private func readMounted() throws -> [String: BtrfsDevices] {
-    if (try? mountFiles[0].read(into: &buffer)) == nil { try mountFiles[1].read(into: &buffer) }
+    try hostMounts.read(into: &buffer)
     // A file system may be mounted many times, and not each place may let us in: they are tried one after the other.
     var places: [[UInt8]: [[UInt8]]] = [:]
     for mount in Mount.all(in: buffer.bytes) where mount.type == Array("btrfs".utf8) {
@@ -172,8 +170,7 @@ final class BtrfsCollector: Collector {
 
   /// Where the mount is for this process: below the host's root, if that is mounted elsewhere.
   private func path(of mount: Mount) -> [UInt8] {
-    let root = host.root("")
-    let prefix = Array((root.hasSuffix("/") ? String(root.dropLast()) : root).utf8)
+    let prefix = hostMounts.rootPrefix
     return mount.mountPoint.starts(with: prefix) ? mount.mountPoint : prefix + mount.mountPoint
   }
 

@@ -31,14 +31,8 @@ final class CgroupsCollector: Collector {
       guard let name = fields.field(), fields.unsigned() != nil, let cgroups = fields.unsigned(),
         let enabled = fields.unsigned()
       else { throw MalformedFile(file.path, "expected a controller and three numbers", in: line) }
-      write(Self.cgroups, name, cgroups, into: writer)
-      write(Self.enabled, name, enabled, into: writer)
+      writer.write(Self.cgroups, name, Double(cgroups))
+      writer.write(Self.enabled, name, Double(enabled))
     }
-  }
-
-  private func write(_ family: MetricFamily, _ name: RawSpan, _ value: UInt64, into writer: MetricWriter) {
-    writer.begin(family)
-    writer.label(name)
-    writer.end(value)
   }
 }

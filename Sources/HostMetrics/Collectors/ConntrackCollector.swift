@@ -50,9 +50,9 @@ final class ConntrackCollector: Collector {
   private var buffer = ByteWriter(capacity: 4096)
 
   init(_ host: Host) {
-    count = KernelFile(host.proc("sys/net/netfilter/nf_conntrack_count"))
-    maximum = KernelFile(host.proc("sys/net/netfilter/nf_conntrack_max"))
-    statistics = KernelFile(host.proc("net/stat/nf_conntrack"))
+    count = KernelFile(host.proc("sys/net/netfilter/nf_conntrack_count"), .onePiece)
+    maximum = KernelFile(host.proc("sys/net/netfilter/nf_conntrack_max"), .onePiece)
+    statistics = KernelFile(host.proc("net/stat/nf_conntrack"), .shortLines)
   }
 
   func collect(into writer: MetricWriter) throws {

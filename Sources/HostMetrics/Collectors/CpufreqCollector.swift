@@ -38,7 +38,7 @@ final class CpufreqCollector: Collector {
     let present = try cpus.present()
     guard !present.isEmpty else { throw NoData("\(cpus.path) holds no CPUs") }
     let offline = Set(CpuTopology.cpus(inList: reader.text(cpus.path, "offline") ?? "").map { String($0) })
-    for cpu in present where !offline.contains(cpu.name) {
+    for cpu in present where !offline.contains(cpu.name) && Directory.exists(cpu.path) {
       reader.write(Self.frequencies, of: cpu.path, labels: [cpu.name], into: writer)
       guard let chosen = reader.text(cpu.path, "scaling_governor"), !chosen.isEmpty,
         let available = reader.text(cpu.path, "scaling_available_governors")

@@ -14,7 +14,7 @@ final class FilefdCollector: Collector {
   private let file: KernelFile
   private var buffer = ByteWriter(capacity: 64)
 
-  init(_ host: Host) { file = KernelFile(host.proc("sys/fs/file-nr")) }
+  init(_ host: Host) { file = KernelFile(host.proc("sys/fs/file-nr"), .onePiece) }
 
   func collect(into writer: MetricWriter) throws {
     try file.read(into: &buffer) { bytes in try parse(bytes, into: writer) }

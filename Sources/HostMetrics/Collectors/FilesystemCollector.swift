@@ -76,10 +76,9 @@ final class FilesystemCollector: Collector {
     let isReadOnly: Bool
   }
 
-  private let rootPrefix: [UInt8]
+  private let hostMounts: HostMounts
   private let mountFilter: NameFilter
   private let typeFilter: NameFilter
-  private let files: [KernelFile]
   private let statfs: StatfsWorkers
   private var buffer = ByteWriter()
 
@@ -102,20 +101,13 @@ final class FilesystemCollector: Collector {
     typeFilter = try host.filter(
       include: Self.typeInclude, exclude: Self.typeExclude, onceCalled: Self.typeIgnored,
       named: "--collector.filesystem.fs-types-exclude and --collector.filesystem.fs-types-include")
-    var root = Array(host.flags[Host.rootFlag].utf8)
-    while root.last == UInt8(ascii: "/") { root.removeLast() }
-    rootPrefix = root
-    files = [KernelFile(host.proc("1/mountinfo")), KernelFile(host.proc("self/mountinfo"))]
+    hostMounts = HostMounts(host)
     statfs = StatfsWorkers(
       timeout: host.flags[Self.mountTimeout], threads: host.flags[Self.workers], probe: probe)
   }
 
   func collect(into writer: MetricWriter) throws {
-    do {
-      try files[0].read(into: &buffer)
-    } catch {
-      try files[1].read(into: &buffer)
-    }
+    try hostMounts.read(into: &buffer)
     let last = parsed
     if last.span.bytes.compare(buffer.bytes) != 0 {
       parsed = buffer.bytes.array
@@ -136,7 +128,7 @@ final class FilesystemCollector: Collector {
         device: String(decoding: mount.source, as: UTF8.self), type: String(decoding: mount.type, as: UTF8.self),
         mountPoint: String(decoding: path, as: UTF8.self), major: Int(clamping: mount.major),
         minor: Int(clamping: mount.minor), isReadOnly: mount.isReadOnly)
-      chosen[[shown.device, shown.type, shown.mountPoint]] = (shown, rootPrefix + path)
+      chosen[[shown.device, shown.type, shown.mountPoint]] = (shown, hostMounts.rootPrefix + path)
     }
     let ordered = chosen.sorted { left, right in
       left.key.lexicographicallyPrecedes(right.key) { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -147,8 +139,8 @@ final class FilesystemCollector: Collector {
 
   /// The mount point as the host sees it, whose root is mounted somewhere below this process's own.
   private func withoutRoot(_ path: [UInt8]) -> [UInt8] {
-    guard path.starts(with: rootPrefix) else { return path }
-    let rest = Array(path.dropFirst(rootPrefix.count))
+    guard path.starts(with: hostMounts.rootPrefix) else { return path }
+    let rest = Array(path.dropFirst(hostMounts.rootPrefix.count))
     if rest.isEmpty { return [UInt8(ascii: "/")] }
     return rest.first == UInt8(ascii: "/") ? rest : path
   }

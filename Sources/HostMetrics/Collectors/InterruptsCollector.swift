@@ -25,15 +25,13 @@ final class InterruptsCollector: Collector {
 
   private let file: KernelFile
   /// Whatever the help says, node_exporter takes both at once.
-  private let included: NameFilter
-  private let excluded: NameFilter
+  private let filter: NameFilter
   private let showsZeros: Bool
   private var buffer = ByteWriter(capacity: 16384)
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     file = KernelFile(host.proc("interrupts"))
-    included = try NameFilter(include: host.flags[Self.include], exclude: "", flags: "")
-    excluded = try NameFilter(include: "", exclude: host.flags[Self.exclude], flags: "")
+    filter = try NameFilter(include: host.flags[Self.include], exclude: host.flags[Self.exclude])
     showsZeros = host.flags[Self.includeZeros]
   }
 
@@ -69,7 +67,7 @@ final class InterruptsCollector: Collector {
     let info = isNumbered ? first : words.joined(separator: " ")
     let devices = isNumbered ? words.dropFirst().joined(separator: " ") : ""
     let key = "\(name);\(info);\(devices)"
-    guard !included.isIgnored(key), !excluded.isIgnored(key) else { return }
+    guard !filter.isIgnored(key) else { return }
     fields.position = 0
     for cpu in 0..<count {
       guard let value = fields.double() else { throw MalformedFile(file.path, "expected numbers", in: text) }

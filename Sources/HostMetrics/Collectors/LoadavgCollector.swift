@@ -16,7 +16,7 @@ final class LoadavgCollector: Collector {
   private let file: KernelFile
   private var buffer = ByteWriter(capacity: 128)
 
-  init(_ host: Host) { file = KernelFile(host.proc("loadavg")) }
+  init(_ host: Host) { file = KernelFile(host.proc("loadavg"), .onePiece) }
 
   func collect(into writer: MetricWriter) throws {
     try file.read(into: &buffer)

@@ -29,7 +29,7 @@ final class MeminfoCollector: Collector {
   private var families: FamilyCache
 
   init(_ host: Host) {
-    file = KernelFile(host.proc("meminfo"))
+    file = KernelFile(host.proc("meminfo"), .onePiece)
     let showsUnknown = host.flags[Self.unknownFields]
     families = FamilyCache { key in
       guard showsUnknown || Self.fields.contains(key) else { return nil }
@@ -46,6 +46,6 @@ final class MeminfoCollector: Collector {
 
   /// "Active(anon)" gives "Active_anon".
   static func fieldName(_ key: String) -> String {
-    (key.hasSuffix(")") ? String(key.dropLast()) : key).asMetricName
+    (key.hasSuffix(")") ? key.dropLast() : key[...]).utf8.asMetricName
   }
 }

@@ -24,7 +24,7 @@ final class MeminfoNumaCollector: Collector {
   }
   /// "numa_hit 193460335812".
   private var allocations = FamilyCache { key in
-    let field = key.asMetricName + "_total"
+    let field = key.utf8.asMetricName + "_total"
     return .counter("node_memory_numa_\(field)", "Memory information field \(field).", ["node"])
   }
 

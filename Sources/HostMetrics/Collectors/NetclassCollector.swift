@@ -70,8 +70,11 @@ final class NetclassCollector: Collector {
   private var byIndex: [Int64: NetclassInterface] = [:]
   /// Those that only the files show.
   private var unlisted: [String: NetclassInterface] = [:]
-  /// Whether at the last scrape netlink meant the same interfaces as the files, all of them.
+  /// Those that the files showed when they were looked through.
+  private var shown: [NetclassInterface] = []
+  /// Whether netlink meant the same interfaces then, all of them; and whether it lists others since.
   private var isSameNetwork = false
+  private var isListChanged = false
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     self.host = host
@@ -96,6 +99,9 @@ final class NetclassCollector: Collector {
   /// Those that sysfs shows, by name. What netlink tells of them is taken from there, once the files have shown that
   /// both mean the same interface: a container may see one network by netlink and another one in its /sys.
   private func readInterfaces() throws -> [NetclassInterface] {
+    if isSameNetwork, dumpInterfaces() == (true, true), !isListChanged, shown.allSatisfy(\.isToldByNetlink) {
+      return shown
+    }
     let path = host.sys("class/net")
     let directory: AttributeDirectory
     do {
@@ -104,12 +110,8 @@ final class NetclassCollector: Collector {
       guard error.isAbsence else { throw error }
       throw NoData("\(error)")
     }
-    let hasLinks = directory.isSysfs && dumpLinks { $0.take($1, in: $2) }
-    let hasSpeeds =
-      hasLinks
-      && dumpSpeeds { interface, mode in
-        if interface.isUp == true { interface.take(mode, words: Self.fileWords, isSigned: true) }
-      }
+    let (hasLinks, hasSpeeds) = directory.isSysfs ? dumpInterfaces() : (false, false)
+    isListChanged = false
     var interfaces: [NetclassInterface] = []
     var candidates = (hasLinks ? sorted : [])[...]
     var seen: [String: NetclassInterface] = [:]
@@ -125,6 +127,7 @@ final class NetclassCollector: Collector {
     }
     unlisted = seen
     // All networks have the same loopback interface: it proves nothing.
+    shown = interfaces
     isSameNetwork =
       interfaces.allSatisfy { $0.trustedIndex > 0 } && interfaces.contains { $0.trustedIndex > Self.loopbackIndex }
     return interfaces
@@ -140,7 +143,7 @@ final class NetclassCollector: Collector {
       // tell either, do not change.
       if !interface.hasAllFlags { _ = interface.read(.flags, from: directory, through: &buffer) }
       if interface.isUp == true, !hasSpeeds { interface.readSpeed(from: directory, through: &buffer) }
-      return interface.read(.addressAssignType, from: directory, through: &buffer)
+      return interface.readAddressOrigin(from: directory, through: &buffer)
     }
     let isThere = interface.read(from: directory, through: &buffer)
     let isSame = isListed && told == (interface[.index], interface[.link], interface.address.text)
@@ -192,6 +195,15 @@ final class NetclassCollector: Collector {
 
   // MARK: Netlink
 
+  /// Takes what netlink tells of interfaces and of their speeds in the form of the files; false for what it does not.
+  private func dumpInterfaces() -> (links: Bool, speeds: Bool) {
+    guard dumpLinks({ $0.take($1, in: $2) }) else { return (false, false) }
+    let hasSpeeds = dumpSpeeds { interface, mode in
+      if interface.isUp == true { interface.take(mode, words: Self.fileWords, isSigned: true) }
+    }
+    return (true, hasSpeeds)
+  }
+
   /// False when the kernel does not tell.
   private func dumpLinks(_ take: (NetclassInterface, NetworkLink, RawSpan) -> Void) -> Bool {
     do {
@@ -215,6 +227,7 @@ final class NetclassCollector: Collector {
     }
     cache.finish()
     guard hasChanged || !found.elementsEqual(listed, by: ===) else { return }
+    isListChanged = true
     listed = found
     sorted = found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
     byIndex = Dictionary(found.map { ($0[.index] ?? 0, $0) }, uniquingKeysWith: { first, _ in first })

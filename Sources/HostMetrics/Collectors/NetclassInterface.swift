@@ -41,6 +41,8 @@ final class NetclassInterface {
   private(set) var hasAllFlags = false
   /// The number under which netlink was seen to mean the interface that sysfs shows by this name; 0 for none.
   var trustedIndex: Int64 = 0
+  /// The address of which a file has told where it comes from.
+  private var knownAddress: [UInt8] = []
 
   init(_ name: [UInt8], isIgnored: Bool) {
     self.name = name
@@ -58,7 +60,18 @@ final class NetclassInterface {
 
   var isOperational: Bool { operationalState == Self.operationalStates[6] }
 
+  /// Whether all that may have changed since the files were read is what netlink tells.
+  var isToldByNetlink: Bool { trustedIndex == self[.index] && hasAllFlags && knownAddress == address.text }
+
   // MARK: By files
+
+  /// Reads where the interface's address comes from, which netlink does not tell.
+  ///
+  /// - Returns: whether the file is there.
+  func readAddressOrigin(from directory: borrowing AttributeDirectory, through buffer: inout ByteWriter) -> Bool {
+    knownAddress = address.text
+    return read(.addressAssignType, from: directory, through: &buffer)
+  }
 
   /// Reads everything.
   ///

@@ -90,7 +90,7 @@ final class NetdevCollector: Collector {
     }
   }
 
-  private final class Device {
+  private final class Device: Named {
     let name: [UInt8]
     let isIgnored: Bool
     let aliasFile: KernelFile
@@ -116,10 +116,8 @@ final class NetdevCollector: Collector {
   private var names = InterfaceNames()
   private var buffer = ByteWriter()
   private var cache = NameCache<Device>()
-  /// Those that are shown, as the kernel lists them.
-  private var listed: [Device] = []
-  /// And by name.
-  private var devices: [Device] = []
+  /// Those that are shown.
+  private var shown = DevicesByName<Device>()
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     self.host = host
@@ -169,7 +167,7 @@ final class NetdevCollector: Collector {
       seen.append(device)
     }
     cache.finish()
-    take(seen)
+    shown.take(seen)
   }
 
   /// Two lines of heading, then "  eth0: 1 2 3 …"; a name may stand right before its first number.
@@ -190,7 +188,7 @@ final class NetdevCollector: Collector {
       if column == Self.fileColumns.count { seen.append(device) }
     }
     cache.finish()
-    take(seen)
+    shown.take(seen)
   }
 
   private func makeDevice(_ name: [UInt8]) -> Device {
@@ -198,15 +196,9 @@ final class NetdevCollector: Collector {
     return Device(name, isIgnored: filter.isIgnored(name.span.bytes), aliasFile: KernelFile(path, limit: 4096))
   }
 
-  private func take(_ seen: [Device]) {
-    guard !seen.elementsEqual(listed, by: ===) else { return }
-    listed = seen
-    devices = seen.sorted { $0.name.lexicographicallyPrecedes($1.name) }
-  }
-
   /// An interface without a readable alias has none.
   private func readAliases() {
-    for device in devices {
+    for device in shown.devices {
       do {
         try device.aliasFile.read(into: &buffer)
         let alias = Self.trimmed(buffer.bytes)
@@ -222,6 +214,7 @@ final class NetdevCollector: Collector {
   // MARK: Writing
 
   private func writeCounters(to writer: MetricWriter) {
+    let devices = shown.devices
     for metric in metrics {
       for device in devices {
         var sum: UInt64 = 0

@@ -25,9 +25,9 @@ final class NetstatCollector: Collector {
   private var families: FamilyCache
 
   init(_ host: Host) throws(CollectorConfigurationError) {
-    tables = ["net/netstat", "net/snmp"].map { KernelFile(host.proc($0)) }
-    list = KernelFile(host.proc("net/snmp6"))
-    let shown = try NameFilter(include: host.flags[Self.fieldsFlag], exclude: "", flags: "")
+    tables = ["net/netstat", "net/snmp"].map { KernelFile(host.proc($0), .onePiece) }
+    list = KernelFile(host.proc("net/snmp6"), .onePiece)
+    let shown = try NameFilter(include: host.flags[Self.fieldsFlag])
     func family(_ group: Substring, _ field: Substring) -> MetricFamily? {
       let key = "\(group)_\(field)"
       return shown.isIgnored(key) ? nil : .untyped("node_netstat_\(key)", "Statistic \(group)\(field).")

@@ -24,14 +24,16 @@ final class OsCollector: Collector {
 
   private let paths: [String]
   private var buffer = ByteWriter(capacity: 1024)
+  /// The file that was read last, and what it said.
+  private var file: FileStamp?
+  private var release: [String: String] = [:]
 
   init(_ host: Host) {
     paths = ["etc/os-release", "usr/lib/os-release"].map(host.root)
   }
 
   func collect(into writer: MetricWriter) throws {
-    try readFirstThere()
-    let release = buffer.withBytes(Self.parse)
+    try readIfChanged()
     writer.begin(Self.info)
     for key in Self.infoKeys { writer.label(release[key] ?? "") }
     writer.end(1.0)
@@ -45,9 +47,16 @@ final class OsCollector: Collector {
     }
   }
 
-  private func readFirstThere() throws {
-    // Opened anew each time: an upgrade of the system replaces the file.
-    for path in paths where try KernelFile(path, limit: 1 << 20).readIfPresent(into: &buffer) { return }
+  /// An upgrade of the system replaces the file.
+  private func readIfChanged() throws {
+    for path in paths {
+      guard let stamp = FileStamp(path) else { continue }
+      if stamp == file { return }
+      try KernelFile(path, limit: 1 << 20).read(into: &buffer)
+      release = buffer.withBytes(Self.parse)
+      file = stamp
+      return
+    }
     throw NoData("no os-release file found")
   }
 

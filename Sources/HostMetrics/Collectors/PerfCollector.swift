@@ -1,7 +1,6 @@
 // Counts what CPUs do by perf_event_open(2): the kernel's software events, the processor's hardware and cache events
 // where it has counters for them, and tracepoints (Documentation/trace/tracepoints.rst).
 
-import Bytes
 import Exposition
 import Flags
 import Glibc
@@ -204,12 +203,8 @@ final class PerfCollector: Collector {
   private static let maxCPU = 8191
 
   private static func onlineCPUs(_ host: Host) -> [Int] {
-    var buffer = ByteWriter(capacity: 256)
-    if (try? KernelFile(host.sys("devices/system/cpu/online")).read(into: &buffer)) != nil,
-      let cpus = try? cpus(in: buffer.withBytes { String(utf8: $0.trimmed) })
-    {
-      return cpus
-    }
+    let list = AttributeReader().text(host.sys("devices/system/cpu"), "online")
+    if let list, let cpus = try? cpus(in: list) { return cpus }
     return Array(0..<max(sysconf(CInt(_SC_NPROCESSORS_ONLN)), 1))
   }
 
@@ -217,19 +212,12 @@ final class PerfCollector: Collector {
   private static func tracepoint(_ text: String, _ host: Host) throws(CollectorConfigurationError) -> Profiler {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 2,
-      parts.allSatisfy({ part in
-        !part.isEmpty
-          && part.utf8.allSatisfy { $0.isDigit || ($0 | 0x20) &- UInt8(ascii: "a") < 26 || $0 == UInt8(ascii: "_") }
-      })
+      parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(\.isPartOfName) })
     else { throw CollectorConfigurationError("invalid tracepoint config \(text)") }
-    var buffer = ByteWriter(capacity: 64)
     for folder in ["kernel/tracing", "kernel/debug/tracing"] {
-      let path = host.sys("\(folder)/events/\(parts[0])/\(parts[1])/id")
-      guard (try? KernelFile(path).read(into: &buffer)) != nil,
-        let number = buffer.withBytes({ UInt64(decimal: $0.trimmed) })
-      else { continue }
-      return Profiler(
-        text, .tracepoint(number), "\(parts[0])_\(parts[1])", "Perf tracepoint \(text)")
+      let event = host.sys("\(folder)/events/\(parts[0])/\(parts[1])")
+      guard let number = AttributeReader().unsigned(event, "id") else { continue }
+      return Profiler(text, .tracepoint(number), "\(parts[0])_\(parts[1])", "Perf tracepoint \(text)")
     }
     throw CollectorConfigurationError("tracepoint \(text) is not in \(host.sys("kernel/tracing")), or cannot be read")
   }

@@ -90,7 +90,7 @@ final class PowersupplyclassCollector: Collector {
   private let reader = AttributeReader.short()
 
   init(_ host: Host) throws(CollectorConfigurationError) {
-    let filter = try NameFilter(include: "", exclude: host.flags[Self.ignored])
+    let filter = try NameFilter(exclude: host.flags[Self.ignored])
     supplies = DeviceFolders(host.sys("class/power_supply")) { name, path in
       filter.isIgnored(name) ? nil : Supply(name: name, path: path)
     }

@@ -53,7 +53,7 @@ final class PressureCollector: Collector {
   private let files: [KernelFile]
   private var buffer = ByteWriter(capacity: 256)
 
-  init(_ host: Host) { files = Self.resources.map { KernelFile(host.proc("pressure/\($0.file)")) } }
+  init(_ host: Host) { files = Self.resources.map { KernelFile(host.proc("pressure/\($0.file)"), .onePiece) } }
 
   func collect(into writer: MetricWriter) throws {
     for (resource, file) in zip(Self.resources, files) {

@@ -30,39 +30,33 @@ final class RunitCollector: Collector {
   private static let epoch: UInt64 = 1 << 62 + 10
 
   private let folder: String
-  private var buffer = ByteWriter(capacity: 128)
+  private let reader = AttributeReader()
 
   init(_ host: Host) {
     folder = host.flags[Self.folder]
-    DeprecatedCollector.warn(Self.name, host)
+    host.warnAboutDeprecation(of: Self.self)
   }
 
   func collect(into writer: MetricWriter) throws {
     for service in try Directory.names(folder) {
       // What has no status is no service, or not supervised.
-      guard (try? KernelFile("\(folder)/\(service)/supervise/status", limit: 4096).read(into: &buffer)) != nil,
-        buffer.count >= Self.length
-      else { continue }
-      // runit's own file is one folder up; node_exporter looks for it here.
-      let isDown = access("\(folder)/\(service)/supervise/down", F_OK) == 0
-      buffer.withBytes { status in write(service, status, isNormallyUp: !isDown, to: writer) }
+      reader.contents("\(folder)/\(service)", "supervise/status") { status in
+        guard status.byteCount >= Self.length else { return }
+        // runit's own file is one folder up; node_exporter looks for it here.
+        let isDown = access("\(folder)/\(service)/supervise/down", F_OK) == 0
+        write(service, status, isNormallyUp: !isDown, to: writer)
+      }
     }
   }
 
   private func write(_ service: String, _ status: RawSpan, isNormallyUp: Bool, to writer: MetricWriter) {
-    var label: UInt64 = 0
-    for offset in 0..<8 { label = label << 8 | UInt64(status[offset]) }
+    let label = status.bigEndian(0, 8)
     let values = [
       (Self.state, Double(status[19])),
       (Self.desired, status[17] == UInt8(ascii: "u") ? 1 : 0),
       (Self.changed, Double(Int64(bitPattern: label &- Self.epoch))),
       (Self.normal, isNormallyUp ? 1 : 0),
     ]
-    for (family, value) in values {
-      writer.begin(family)
-      writer.label(service)
-      writer.label("runit" as StaticString)
-      writer.end(value)
-    }
+    for (family, value) in values { writer.write(family, [service, "runit"], value) }
   }
 }

@@ -15,7 +15,7 @@ final class SchedstatCollector: Collector {
   private static let timeslices = MetricFamily.counter(
     "node_schedstat_timeslices_total", "Number of timeslices executed by CPU.", ["cpu"])
 
-  private struct Cpu {
+  private struct CPU {
     var number: Int
     var running: UInt64
     var waiting: UInt64
@@ -24,7 +24,7 @@ final class SchedstatCollector: Collector {
 
   private let file: KernelFile
   private var buffer = ByteWriter(capacity: 16384)
-  private var cpus: [Cpu] = []
+  private var cpus: [CPU] = []
 
   init(_ host: Host) { file = KernelFile(host.proc("schedstat")) }
 
@@ -47,11 +47,11 @@ final class SchedstatCollector: Collector {
       for _ in 0..<6 { _ = fields.field() }
       guard let running = fields.unsigned(), let waiting = fields.unsigned(), let timeslices = fields.unsigned()
       else { continue }
-      cpus.append(Cpu(number: number, running: running, waiting: waiting, timeslices: timeslices))
+      cpus.append(CPU(number: number, running: running, waiting: waiting, timeslices: timeslices))
     }
   }
 
-  private func write(_ family: MetricFamily, into writer: MetricWriter, _ value: (Cpu) -> Double) {
+  private func write(_ family: MetricFamily, into writer: MetricWriter, _ value: (CPU) -> Double) {
     for cpu in cpus {
       writer.begin(family)
       writer.label(cpu.number)

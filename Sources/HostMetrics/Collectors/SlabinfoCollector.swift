@@ -30,15 +30,13 @@ final class SlabinfoCollector: Collector {
   }
 
   private let file: KernelFile
-  private let included: NameFilter
-  private let excluded: NameFilter
+  private let filter: NameFilter
   private var isShown = NameCache<Bool>()
   private var buffer = ByteWriter(capacity: 32 << 10)
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     file = KernelFile(host.proc("slabinfo"))
-    included = try NameFilter(include: host.flags[Self.include], exclude: "", flags: "")
-    excluded = try NameFilter(include: "", exclude: host.flags[Self.exclude], flags: "")
+    filter = try NameFilter(include: host.flags[Self.include], exclude: host.flags[Self.exclude])
   }
 
   func collect(into writer: MetricWriter) throws {
@@ -52,14 +50,10 @@ final class SlabinfoCollector: Collector {
       if line.starts(with: "slabinfo - ") || line.starts(with: "# name") { continue }
       var fields = ByteScanner(line)
       guard let name = fields.field() else { continue }
-      let shows = isShown.value(for: name) { name in
-        !included.isIgnored(name.span.bytes) && !excluded.isIgnored(name.span.bytes)
-      }
+      let shows = isShown.value(for: name) { !filter.isIgnored($0.span.bytes) }
       for family in Self.columns where shows {
         guard let value = fields.unsigned() else { throw MalformedFile(file.path, "expected five numbers", in: line) }
-        writer.begin(family)
-        writer.label(name)
-        writer.end(value)
+        writer.write(family, name, Double(value))
       }
     }
     isShown.finish()

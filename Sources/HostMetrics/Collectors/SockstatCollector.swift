@@ -35,7 +35,7 @@ final class SockstatCollector: Collector {
   private var buffer = ByteWriter(capacity: 1024)
   private var protocols = NameCache<Families>()
 
-  init(_ host: Host) { files = ["net/sockstat", "net/sockstat6"].map { KernelFile(host.proc($0)) } }
+  init(_ host: Host) { files = ["net/sockstat", "net/sockstat6"].map { KernelFile(host.proc($0), .onePiece) } }
 
   func collect(into writer: MetricWriter) throws {
     protocols.restart()

@@ -36,7 +36,7 @@ final class SoftnetCollector: Collector {
   /// A row for each processor.
   private var rows: [InlineArray<13, UInt32>] = []
 
-  init(_ host: Host) { file = KernelFile(host.proc("net/softnet_stat")) }
+  init(_ host: Host) { file = KernelFile(host.proc("net/softnet_stat"), .shortLines) }
 
   func collect(into writer: MetricWriter) throws {
     try file.read(into: &buffer) { bytes in try parse(bytes) }

@@ -32,7 +32,7 @@ final class StatCollector: Collector {
   private var buffer = ByteWriter(capacity: 8192)
 
   init(_ host: Host) {
-    file = KernelFile(host.proc("stat"))
+    file = KernelFile(host.proc("stat"), .onePiece)
     showsSoftirqs = host.flags[Self.softirqFlag]
   }
 

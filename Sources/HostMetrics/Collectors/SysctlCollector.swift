@@ -30,7 +30,7 @@ final class SysctlCollector: Collector {
     init(_ text: String, isInfo: Bool, _ host: Host) {
       let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let keys = parts.count < 2 ? [] : parts[1].split(separator: ",", omittingEmptySubsequences: false)
-      let metric = "node_sysctl_\(parts[0].asMetricName)"
+      let metric = "node_sysctl_\(parts[0].utf8.asMetricName)"
       let help = "sysctl \(parts[0])"
       name = parts[0]
       self.isInfo = isInfo
@@ -38,7 +38,7 @@ final class SysctlCollector: Collector {
       single = .untyped(metric, help)
       indexed = .untyped(metric, help, ["index"])
       named = keys.enumerated().map { index, key in
-        .untyped("\(metric)_\(String(key).asMetricName)", "\(help), field \(index)")
+        .untyped("\(metric)_\(key.utf8.asMetricName)", "\(help), field \(index)")
       }
     }
   }
@@ -54,15 +54,9 @@ final class SysctlCollector: Collector {
 
   /// A setting that cannot be read or is not what its flag says does not keep the others back.
   func collect(into writer: MetricWriter) throws {
-    var failure: (any Error)?
-    for setting in settings {
-      do {
-        try setting.file.read(into: &buffer) { bytes in try write(setting, bytes, into: writer) }
-      } catch {
-        failure = failure ?? error
-      }
+    try settings.forEachIndependently { setting in
+      try setting.file.read(into: &buffer) { bytes in try write(setting, bytes, into: writer) }
     }
-    if let failure { throw failure }
   }
 
   private func write(_ setting: Setting, _ text: RawSpan, into writer: MetricWriter) throws(MalformedFile) {

@@ -51,7 +51,7 @@ final class TapestatsCollector: Collector {
   private let reader = AttributeReader.short()
 
   init(_ host: Host) throws(CollectorConfigurationError) {
-    let filter = try NameFilter(include: "", exclude: host.flags[Self.ignored])
+    let filter = try NameFilter(exclude: host.flags[Self.ignored])
     // A drive has up to eight names; nst0 and st0a are modes of st0 with the same counters.
     tapes = DeviceFolders(host.sys("class/scsi_tape")) { name in
       name.number(after: "st") != nil && !filter.isIgnored(name)

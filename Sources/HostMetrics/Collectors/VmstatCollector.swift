@@ -18,7 +18,7 @@ final class VmstatCollector: Collector {
 
   init(_ host: Host) throws(CollectorConfigurationError) {
     file = KernelFile(host.proc("vmstat"))
-    let shown = try NameFilter(include: host.flags[Self.fieldsFlag], exclude: "", flags: "")
+    let shown = try NameFilter(include: host.flags[Self.fieldsFlag])
     families = FamilyCache { key in
       shown.isIgnored(key) ? nil : .untyped("node_vmstat_\(key)", "/proc/vmstat information field \(key).")
     }

@@ -190,9 +190,3 @@ private func makeFamily(_ subsystem: String, _ file: String, key: String, labels
   guard let name, !name.isEmpty, name.utf8.allSatisfy(\.isPartOfName) else { return nil }
   return .untyped("node_\(subsystem)_\(name)", "kstat.zfs.misc.\(file).\(key)", labels)
 }
-
-extension UInt8 {
-  fileprivate var isPartOfName: Bool {
-    isDigit || self == UInt8(ascii: "_") || (self | 0x20) &- UInt8(ascii: "a") < 26
-  }
-}

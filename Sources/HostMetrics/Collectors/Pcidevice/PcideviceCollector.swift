@@ -94,11 +94,11 @@ final class PcideviceCollector: Collector {
   private let reader = AttributeReader()
 
   init(_ host: Host) {
-    let names = host.flags[Self.names] ? PciNames(host.flags[Self.idsFile]) : nil
+    let names = host.flags[Self.names] ? PCINames(host.flags[Self.idsFile]) : nil
     var labels =
       Self.location + Self.identity.map(\.label)
       + ["parent_bus", "parent_device", "parent_function", "parent_segment"]
-    if names != nil { labels += PciNames.labels }
+    if names != nil { labels += PCINames.labels }
     let order = labels.indices.sorted { labels[$0].utf8.lexicographicallyPrecedes(labels[$1].utf8) }
     info = Self.gauge(
       "info", "Non-numeric data from /sys/bus/pci/devices/<location>, value is always 1.", order.map { labels[$0] })
@@ -114,7 +114,7 @@ final class PcideviceCollector: Collector {
       values += Self.parent(path) ?? ["*", "*", "*", "*"]
       if let names {
         values += names.find(
-          PciNames.Identity(
+          PCINames.Identity(
             deviceClass: ids[0], vendor: ids[5], device: ids[1], subsystemVendor: ids[4], subsystemDevice: ids[3]))
       }
       return Device(path: path, location: location, info: order.map { values[$0] })

@@ -36,7 +36,7 @@ final class SupervisordCollector: Collector {
         "--collector.supervisord.url: \(url) is neither http://HOST[:PORT]/PATH nor unix:///PATH")
     }
     self.client = client
-    DeprecatedCollector.warn(Self.name, host)
+    host.warnAboutDeprecation(of: Self.self)
   }
 
   func collect(into writer: MetricWriter) throws {
@@ -48,10 +48,7 @@ final class SupervisordCollector: Collector {
       let isUp = Self.upStates.contains(state)
       let samples = [(Self.state, state), (Self.exitStatus, exitStatus), (Self.up, isUp ? 1 : 0)]
       for (family, value) in samples + (isUp ? [(Self.startTime, start)] : []) {
-        writer.begin(family)
-        writer.label(group)
-        writer.label(name)
-        writer.end(Double(value))
+        writer.write(family, [group, name], Double(value))
       }
     }
   }

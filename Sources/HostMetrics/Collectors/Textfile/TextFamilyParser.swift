@@ -20,13 +20,13 @@ struct TextFamilyParser {
     return parser.taken
   }
 
-  /// What can be taken of a text: the families, and why lines were left out. Of a histogram or a summary all or nothing
-  /// is taken.
-  static func salvage(_ text: RawSpan) -> (families: [TextFamily], errors: [TextFamilyError]) {
+  /// What can be taken of a text: the families, and how many lines were left out, by the reason. Of a histogram or a
+  /// summary all or nothing is taken.
+  static func salvage(_ text: RawSpan) -> (families: [TextFamily], faults: [TextFault: Int]) {
     var parser = TextFamilyParser()
-    var errors: [TextFamilyError] = []
-    parser.take(text) { errors.append($0) }
-    return (parser.taken, errors)
+    var faults: [TextFault: Int] = [:]
+    parser.take(text) { faults[$0.fault, default: 0] += 1 }
+    return (parser.taken, faults)
   }
 
   private var taken: [TextFamily] {
@@ -277,10 +277,7 @@ struct TextFamilyParser {
     guard bytes.byteCount > 0, !bytes[0].isDigit else { return false }
     for offset in 0..<bytes.byteCount {
       let byte = bytes[offset]
-      let isLetter = (byte | 0x20) &- UInt8(ascii: "a") < 26
-      guard
-        isLetter || byte.isDigit || byte == UInt8(ascii: "_") || (allowsColon && byte == UInt8(ascii: ":"))
-      else { return false }
+      guard byte.isPartOfName || (allowsColon && byte == UInt8(ascii: ":")) else { return false }
     }
     return true
   }

@@ -83,8 +83,7 @@ final class Textfile {
         return .failure(failure(error))
       }
     }
-    let (families, errors) = TextFamilyParser.salvage(text)
-    let faults = errors.reduce(into: [:]) { $0[$1.fault, default: 0] += 1 }
+    let (families, faults) = TextFamilyParser.salvage(text)
     return .success(Content(path: path, modified: modified, families: families, faults: faults))
   }
 

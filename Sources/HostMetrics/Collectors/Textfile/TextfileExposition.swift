@@ -19,11 +19,16 @@ struct TextfileExposition {
 
   private var plain: [Plain] = []
   private var pointwise: [Pointwise] = []
-  /// Families that contradict those of an earlier file, and are left out.
+  /// Families that are left out because they contradict those of an earlier file or need too much padding.
   private(set) var problems: [(path: String, reason: String)] = []
+
+  /// How many empty labels may be added to the series of all files. Without a bound a short file whose series all
+  /// have other label names would fill the memory: n series get n² labels.
+  private static let paddingLimit = 4 << 20
 
   /// - Parameter contents: an earlier file's help text and type win.
   init(_ contents: [Textfile.Content]) {
+    var padding = 0
     var parts: [String: [TextFamily]] = [:]
     var sources: [String: [String]] = [:]
     var names: [String] = []
@@ -34,6 +39,12 @@ struct TextfileExposition {
           problems.append((content.path, problem))
           continue
         }
+        let needed = Self.padding(of: family)
+        guard needed <= Self.paddingLimit - padding else {
+          problems.append((content.path, "label names of \(family.name) differ too much in \(content.path)"))
+          continue
+        }
+        padding += needed
         if earlier.isEmpty { names.append(family.name) }
         parts[family.name, default: []].append(family)
         sources[family.name, default: []].append(content.path)
@@ -94,8 +105,15 @@ struct TextfileExposition {
     Set(family.series.flatMap { $0.labels.map(\.name) }).sorted(by: precedes)
   }
 
+  /// How many labels the series of a family lack to have the same names.
+  private static func padding(of family: TextFamily) -> Int {
+    labelNames(family).count * family.series.count - family.series.reduce(0) { $0 + $1.labels.count }
+  }
+
+  /// Both the series' labels and the names are in byte order.
   private static func pairs(_ series: TextFamily.Series, _ names: [String]) -> [(name: String, value: String)] {
-    names.map { name in (name, series.labels.first { $0.name == name }?.value ?? "") }
+    var labels = series.labels[...]
+    return names.map { name in (name, labels.first?.name == name ? labels.removeFirst().value : "") }
   }
 
   private static func precedes(_ left: String, _ right: String) -> Bool {

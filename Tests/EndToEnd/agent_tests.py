@@ -1,0 +1,60 @@
+"""The agent: what is scraped reaches a real Prometheus."""
+import json
+import os
+import signal
+
+from parts import Target, config, free_port, get, query, samples, until
+
+
+def test_metrics_reach_prometheus(folder):
+    """up, a rate over node_cpu_seconds_total, labels and external labels."""
+    receiver, port = free_port(), free_port()
+    with folder.prometheus(receiver), folder.agent(port, config(receiver, [("node", port)])):
+        up = until("up arrives", lambda: query(receiver, "up"))
+        assert up[0]["metric"] == {
+            "__name__": "up", "job": "node", "instance": f"127.0.0.1:{port}", "cluster": "test", "__replica__": "a"}, up
+        assert up[0]["value"][1] == "1"
+        rates = until("a rate", lambda: query(receiver, "sum(rate(node_cpu_seconds_total[30s]))"))
+        assert 0 < float(rates[0]["value"][1]) <= 2 * os.cpu_count(), rates
+        targets = json.loads(get(f"http://127.0.0.1:{port}/api/v1/targets"))["data"]["activeTargets"]
+        assert [t["health"] for t in targets] == ["up"], targets
+
+
+def test_series_end_with_their_target(folder):
+    """A target that stops: its series vanish at once, up becomes 0."""
+    receiver, port = free_port(), free_port()
+    with folder.prometheus(receiver), Target() as target, folder.agent(port, config(receiver, [("t", target.port)])):
+        until("ticks arrive", lambda: query(receiver, "ticks"))
+        target.close()
+        until("up is 0", lambda: query(receiver, "up == 0"))
+        # Without a staleness marker the series would stay for five minutes.
+        until("ticks are gone", lambda: not query(receiver, "ticks"), 10)
+
+
+def test_an_outage_loses_nothing(folder):
+    """The receiver is down for some scrapes: every scrape arrives, in order, once."""
+    receiver, port = free_port(), free_port()
+    with Target() as target, folder.agent(port, config(receiver, [("t", target.port)])):
+        with folder.prometheus(receiver):
+            until("ticks arrive", lambda: query(receiver, "ticks"))
+        before = target.count
+        until("scrapes go on without a receiver", lambda: target.count >= before + 10)
+        with folder.prometheus(receiver):
+            until("the backlog arrives", lambda: (samples(receiver, "ticks") or [0])[-1] > before + 10)
+            values = samples(receiver, "ticks")
+            assert values == [float(n) for n in range(1, len(values) + 1)], values
+            text = get(f"http://127.0.0.1:{port}/metrics")
+            assert not any(line.startswith("prometheus_remote_storage_samples_dropped_total") and not line.endswith(" 0")
+                           for line in text.splitlines())
+
+
+def test_sigterm_sends_what_was_scraped(folder):
+    """SIGTERM: exit 0, and the last scrape is at the receiver, though its batch was not due."""
+    receiver, port = free_port(), free_port()
+    with folder.prometheus(receiver), Target() as target:
+        with folder.agent(port, config(receiver, [("t", target.port)], queue="batch_send_deadline: 50s")) as agent:
+            until("some scrapes", lambda: target.count >= 3)
+            agent.send_signal(signal.SIGTERM)
+            assert agent.wait(60) == 0
+        values = samples(receiver, "ticks")
+        assert values[-1] >= target.count - 1 and values == [float(n) for n in range(1, len(values) + 1)], values
