@@ -50,7 +50,7 @@ public enum CollectorRegistry {
     NTPCollector.self,
     NvmeCollector.self,
     NvmesubsystemCollector.self,
-    OsCollector.self,
+    OSCollector.self,
     PcideviceCollector.self,
     PerfCollector.self,
     PowersupplyclassCollector.self,

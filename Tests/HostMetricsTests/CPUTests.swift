@@ -195,7 +195,7 @@ private func seconds(_ text: String, _ mode: String) -> [String] {
     ("", []), ("\n", []), ("0", [0]), ("1,3-5,9\n", [1, 3, 4, 5, 9]), ("5-3", []), ("x,2,y-4", [2]), ("1-", [1]),
     ("99999999999999999999", []), ("0-99999999", []), (",,7,,", [7]), ("2 4\t6", [2, 4, 6]),
   ])
-  func readsListsOfCPUs(_ list: String, _ cpus: [Int]) { #expect(CpuTopology.cpus(inList: list) == cpus) }
+  func readsListsOfCPUs(_ list: String, _ cpus: [Int]) { #expect(CPUTopology.cpus(inList: list) == cpus) }
 
   @Test func showsCpuinfoWhenAsked() throws {
     let root = TemporaryDirectory()

@@ -299,8 +299,8 @@ private let examples = [
 }
 
 @Suite struct OsTests {
-  private func makeCollector(_ root: TemporaryDirectory) throws -> OsCollector {
-    try OsCollector(.fixture(OsCollector.self, root.path, ["--path.rootfs=\(root.path)"]))
+  private func makeCollector(_ root: TemporaryDirectory) throws -> OSCollector {
+    try OSCollector(.fixture(OSCollector.self, root.path, ["--path.rootfs=\(root.path)"]))
   }
 
   @Test func readsOsRelease() throws {

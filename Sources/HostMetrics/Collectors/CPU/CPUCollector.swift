@@ -43,7 +43,7 @@ final class CPUCollector: Collector {
   private let file: KernelFile
   private let showsGuest: Bool
   private let showsCores: Bool
-  private let topology: CpuTopology
+  private let topology: CPUTopology
   private let info: CPUInfo?
   private var buffer = ByteWriter(capacity: 8192)
   private var cpus: [CPU] = []
@@ -56,7 +56,7 @@ final class CPUCollector: Collector {
     file = KernelFile(host.proc("stat"), .onePiece)
     showsGuest = host.flags[Self.guestFlag]
     showsCores = host.flags[Self.perCoreFlag]
-    topology = CpuTopology(host)
+    topology = CPUTopology(host)
     info = try CPUInfo(host)
   }
 

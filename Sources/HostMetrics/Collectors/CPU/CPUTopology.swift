@@ -6,7 +6,7 @@ import Exposition
 import Kernel
 
 /// What the cpu collector takes from sysfs: isolation, whether a CPU is online, how often it was throttled.
-final class CpuTopology {
+final class CPUTopology {
   private static let isolated = MetricFamily.gauge(
     "node_cpu_isolated", "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.", ["cpu"])
   private static let online = MetricFamily.gauge(

@@ -5,7 +5,7 @@ import Exposition
 import Glibc
 import Kernel
 
-final class OsCollector: Collector {
+final class OSCollector: Collector {
   static let name = "os"
 
   private static let infoKeys = [

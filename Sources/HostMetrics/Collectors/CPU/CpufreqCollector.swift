@@ -37,7 +37,7 @@ final class CpufreqCollector: Collector {
   func collect(into writer: MetricWriter) throws {
     let present = try cpus.present()
     guard !present.isEmpty else { throw NoData("\(cpus.path) holds no CPUs") }
-    let offline = Set(CpuTopology.cpus(inList: reader.text(cpus.path, "offline") ?? "").map { String($0) })
+    let offline = Set(CPUTopology.cpus(inList: reader.text(cpus.path, "offline") ?? "").map { String($0) })
     for cpu in present where !offline.contains(cpu.name) && Directory.exists(cpu.path) {
       reader.write(Self.frequencies, of: cpu.path, labels: [cpu.name], into: writer)
       guard let chosen = reader.text(cpu.path, "scaling_governor"), !chosen.isEmpty,
