@@ -389,6 +389,9 @@ private func states(_ controller: String, _ subsystem: String, _ transport: Stri
     #expect(try samples(collector) == shown)
     root.delete("sys/class/net/b0/slave_e1/bonding_slave/mii_status")
     #expect(try samples(collector).first == #"node_bonding_active{master="b0"} 1"#)
+    let some = try BondingCollector(
+      .fixture(BondingCollector.self, root.path, ["--collector.net.device-exclude=^b0$"]))
+    #expect(try samples(some) == [shown[1], shown[3]])
   }
 
   @Test func survivesAnything() throws {

@@ -15,15 +15,19 @@ final class BondingCollector: Collector {
     "node_bonding_active", "Number of active slaves per bonding interface.", ["master"])
 
   private let folder: String
+  private let filter: NetworkDeviceFilter
   private let reader = AttributeReader()
 
-  init(_ host: Host) { folder = host.sys("class/net") }
+  init(_ host: Host) throws(CollectorConfigurationError) {
+    folder = host.sys("class/net")
+    filter = try NetworkDeviceFilter(host)
+  }
 
   func collect(into writer: MetricWriter) throws {
     guard let masters = words(folder, "bonding_masters") else {
       throw NoData("\(folder)/bonding_masters is not there")
     }
-    for master in masters {
+    for master in masters where !filter.isIgnored(master) {
       let path = "\(folder)/\(master)"
       guard let slaves = words(path, "bonding/slaves") else { continue }
       writer.write(Self.slaves, [master], Double(slaves.count))
