@@ -5,10 +5,10 @@ import Synchronization
 final class CountingSink: SampleSink {
   private let count = Atomic<UInt32>(0)
 
-  func register(_ labels: LabelSet) -> SeriesID? {
+  func register(_ labels: LabelSet, _ metadata: MetricMetadata? = nil) -> SeriesID? {
     SeriesID(rawValue: count.add(1, ordering: .relaxed).newValue)
   }
 
   func release(_ series: [SeriesID]) {}
-  func append(_ samples: [Sample]) {}
+  func append(_ samples: [Sample], _ attachments: [Attachment]) {}
 }

@@ -84,7 +84,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
 
   // MARK: SampleSink
 
-  public func register(_ labels: LabelSet) -> SeriesID? {
+  public func register(_ labels: LabelSet, _ metadata: MetricMetadata?) -> SeriesID? {
     let series = table.register(labels)
     if series == nil { intake.withLock { $0.refusedSeries += 1 } }
     return series
@@ -92,7 +92,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
 
   public func release(_ series: [SeriesID]) { table.release(series) }
 
-  public func append(_ samples: [Sample]) {
+  public func append(_ samples: [Sample], _ attachments: [Attachment]) {
     guard !samples.isEmpty else { return }
     let known = table.hold(samples, copies: writers.count)
     let newest = known.lazy.map(\.timestamp).max() ?? 0

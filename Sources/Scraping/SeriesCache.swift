@@ -275,7 +275,7 @@ package struct SeriesCache {
 
   /// The record of a label set, which may be known in another spelling.
   private mutating func register(_ labels: LabelSet) -> Int32 {
-    let series = sink.register(labels)
+    let series = sink.register(labels, nil)
     if let series {
       if recordBySeries.isEmpty {
         for index in records.indices where !records[index].isFree && !records[index].isRefused {

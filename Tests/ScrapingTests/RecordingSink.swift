@@ -16,7 +16,7 @@ final class RecordingSink: SampleSink {
 
   init(refusing refuses: @escaping @Sendable (LabelSet) -> Bool = { _ in false }) { self.refuses = refuses }
 
-  func register(_ labels: LabelSet) -> SeriesID? {
+  func register(_ labels: LabelSet, _ metadata: MetricMetadata? = nil) -> SeriesID? {
     if refuses(labels) { return nil }
     return state.withLock { state in
       let id = state.ids[labels] ?? SeriesID(rawValue: UInt32(state.labels.count))
@@ -33,7 +33,7 @@ final class RecordingSink: SampleSink {
     state.withLock { state in for id in series { state.registrations[id, default: 0] -= 1 } }
   }
 
-  func append(_ samples: [Sample]) {
+  func append(_ samples: [Sample], _ attachments: [Attachment] = []) {
     state.withLock { state in
       state.samples += samples
       state.appends += 1
