@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// The end of a connection's pipeline: it sends one request at a time, hands the parts of the answer to the exchange
+/// The end of a connection's pipeline: it sends one request at a time, hands the parts of the answer to the call
 /// they belong to, and gives the connection to the pool in between.
 final class ConnectionHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPClientResponsePart
@@ -11,7 +11,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   private let pool: ConnectionPool
   /// Nil before and after the connection stands.
   private var context: ChannelHandlerContext?
-  private var exchange: Exchange?
+  private var call: HTTPCall?
   private var isRequestSent = true
 
   init(_ origin: Origin, _ pool: ConnectionPool) {
@@ -19,11 +19,12 @@ final class ConnectionHandler: ChannelInboundHandler {
     self.pool = pool
   }
 
-  /// Sends a request for `exchange`; false when the connection has ended.
-  func start(_ exchange: Exchange, _ head: HTTPRequestHead, _ body: ByteBuffer) -> Bool {
+  /// Sends a request for `call`; false when the connection has ended.
+  func start(_ call: HTTPCall, _ request: PreparedRequest) -> Bool {
     guard let context, context.channel.isActive else { return false }
-    self.exchange = exchange
-    context.write(wrapOutboundOut(.head(head)), promise: nil)
+    self.call = call
+    let body = request.body
+    context.write(wrapOutboundOut(.head(request.headAndLength)), promise: nil)
     if body.readableBytes == 0 {
       context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     } else {
@@ -36,9 +37,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     return true
   }
 
-  /// The exchange ended before its answer did: the connection is of no more use.
+  /// The call ended before its answer did: the connection is of no more use.
   func abandon() {
-    exchange = nil
+    call = nil
     context?.close(promise: nil)
   }
 
@@ -46,33 +47,31 @@ final class ConnectionHandler: ChannelInboundHandler {
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard let exchange else { return context.close(promise: nil) }
+    guard let call else { return context.close(promise: nil) }
     switch unwrapInboundIn(data) {
-    case .head(let head): exchange.received(head)
-    case .body(let part): exchange.received(part)
+    case .head(let head): call.received(head)
+    case .body(let part): call.received(part)
     case .end:
-      self.exchange = nil
-      let connection = Connection(
-        channel: context.channel, handler: NIOLoopBound(self, eventLoop: context.eventLoop))
+      self.call = nil
       // A server that answers before it has read the whole request is not given another one behind it.
-      let isReusable = exchange.isKeepAlive && isRequestSent && context.channel.isActive
-      if !isReusable || !pool.put(connection, origin) { context.close(promise: nil) }
-      exchange.receivedEnd()
+      let isReusable = call.isKeepAlive && isRequestSent && context.channel.isActive
+      if !isReusable || !pool.put(self, origin) { context.close(promise: nil) }
+      call.receivedEnd()
     }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    let exchange = self.exchange
-    self.exchange = nil
+    let call = self.call
+    self.call = nil
     context.close(promise: nil)
-    exchange?.connectionEnded(error)
+    call?.connectionEnded(error)
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    let exchange = self.exchange
-    self.exchange = nil
-    pool.remove(context.channel, origin)
-    exchange?.connectionEnded(ChannelError.eof)
+    let call = self.call
+    self.call = nil
+    pool.remove(self, origin)
+    call?.connectionEnded(ChannelError.eof)
     context.fireChannelInactive()
   }
 }

@@ -1,60 +1,98 @@
 /// The one HTTP/1.1 client (RFC 9110, RFC 9112) that scraping and remote write share: connections are kept and used
 /// again, and every answer is bounded in time and in bytes.
 import NIOCore
-import NIOHTTP1
+import Synchronization
 
 public final class HTTPClient: Sendable {
-  private let group: any EventLoopGroup
-  private let pool: ConnectionPool
-
-  /// `idleConnectionsPerHost`: how many connections without a request stay open for each host and port;
-  /// `idleTimeout`: how long they do, roughly.
-  public init(
-    eventLoopGroup: any EventLoopGroup, idleConnectionsPerHost: Int = 8, idleTimeout: Duration = .seconds(90)
-  ) {
-    group = eventLoopGroup
-    pool = ConnectionPool(connectionsPerHost: idleConnectionsPerHost, idleTimeout: TimeAmount(clamping: idleTimeout))
+  private struct State {
+    var pools: [ObjectIdentifier: ConnectionPool] = [:]
+    var isShutDown = false
   }
 
-  /// Sends a request and gathers the answer, whatever its status is.
+  private let eventLoops: [any EventLoop]
+  private let connectionsPerHost: Int
+  private let idleTimeout: TimeAmount
+  private let state = Mutex(State())
+
+  /// `idleConnectionsPerHost`: how many connections without a request stay open for each host and port, on each event
+  /// loop; `idleTimeout`: how long they do, roughly. Its default is that of Prometheus.
+  public init(
+    eventLoopGroup: any EventLoopGroup, idleConnectionsPerHost: Int = 8, idleTimeout: Duration = .seconds(300)
+  ) {
+    eventLoops = Array(eventLoopGroup.makeIterator())
+    connectionsPerHost = idleConnectionsPerHost
+    self.idleTimeout = TimeAmount(clamping: idleTimeout)
+  }
+
+  /// Sends a request from `eventLoop`, on a connection of that event loop, and calls `completion` on it once, after
+  /// this call has returned. To be called on that event loop.
   ///
-  /// A body with `Content-Encoding: gzip` is decompressed; whether a server may send one is the caller's header
-  /// `Accept-Encoding`. Requests must bear repetition: one that went out on a kept connection just as the server
-  /// closed it is sent once more. When the task is cancelled, the connection is closed and the call throws at once.
+  /// The answer is given whatever its status is. A body with `Content-Encoding: gzip` is decompressed; whether a server
+  /// may send one is the caller's header `Accept-Encoding`. Requests must bear repetition: one that went out on a kept
+  /// connection just as the server closed it is sent once more.
+  ///
+  /// The memory of the answer's body is used again when nobody holds it: who is done with a body when `completion`
+  /// returns saves an allocation of its size.
+  @discardableResult
+  public func send(
+    _ request: HTTPRequest, limits: HTTPLimits, on eventLoop: any EventLoop,
+    completion: @escaping (Result<HTTPResponse, HTTPClientError>) -> Void
+  ) -> HTTPCall {
+    send(PreparedRequest(request), limits: limits, on: eventLoop, completion: completion)
+  }
+
+  /// The same for a request whose head is written down already.
+  @discardableResult
+  public func send(
+    _ request: PreparedRequest, limits: HTTPLimits, on eventLoop: any EventLoop,
+    completion: @escaping (Result<HTTPResponse, HTTPClientError>) -> Void
+  ) -> HTTPCall {
+    eventLoop.preconditionInEventLoop()
+    let call = HTTPCall(request, limits, pool(of: eventLoop))
+    call.start(completion)
+    return call
+  }
+
+  /// Sends a request and gathers the answer, as the other `send` does. When the task is cancelled, the connection is
+  /// closed and the call throws at once. Requests for one server share the connections of one event loop.
   public func send(_ request: HTTPRequest, limits: HTTPLimits) async throws(HTTPClientError) -> HTTPResponse {
-    let deadline = NIODeadline.now() + TimeAmount(clamping: limits.timeout)
-    var request = request
-    var redirects = 0
-    while true {
-      let response = try await answer(request, limits, deadline)
-      guard limits.redirects > 0, let next = try request.redirected(by: response) else { return response }
-      guard redirects < limits.redirects else {
-        throw .redirect(HTTPClientError.Attempt(request), reason: "stopped after \(limits.redirects) redirects")
+    let eventLoop = eventLoops[Int(UInt(bitPattern: Origin(request.url).hashValue) % UInt(eventLoops.count))]
+    let call = HTTPCall(PreparedRequest(request), limits, pool(of: eventLoop))
+    return try await withTaskCancellationHandler {
+      await withCheckedContinuation { waiter in
+        eventLoop.execute { call.start { waiter.resume(returning: $0) } }
       }
-      redirects += 1
-      request = next
-    }
+    } onCancel: {
+      eventLoop.execute { call.cancel() }
+    }.get()
   }
 
   /// Closes the idle connections. Requests under way still get their answers; new ones are refused.
-  public func shutdown() async { await pool.shutdown() }
+  public func shutdown() async {
+    let pools = state.withLock { state in
+      state.isShutDown = true
+      return Array(state.pools.values)
+    }
+    for pool in pools {
+      // An event loop that has ended has no connections any more.
+      try? await pool.eventLoop.submit { pool.shutdown() }.get()
+    }
+  }
 
-  private func answer(
-    _ request: HTTPRequest, _ limits: HTTPLimits, _ deadline: NIODeadline
-  ) async throws(HTTPClientError) -> HTTPResponse {
-    guard !pool.isShutDown else { throw .shutdown(HTTPClientError.Attempt(request)) }
-    let head = try request.head()
-    let kept = pool.take(Origin(request.url))
-    let exchange = Exchange(
-      request, head, limits: limits, deadline: deadline, eventLoop: kept?.channel.eventLoop ?? group.next(),
-      pool: pool)
-    return try await exchange.run(on: kept).get()
+  private func pool(of eventLoop: any EventLoop) -> ConnectionPool {
+    state.withLock { state in
+      if let pool = state.pools[ObjectIdentifier(eventLoop)] { return pool }
+      let pool = ConnectionPool(
+        eventLoop, connectionsPerHost: connectionsPerHost, idleTimeout: idleTimeout, isShutDown: state.isShutDown)
+      state.pools[ObjectIdentifier(eventLoop)] = pool
+      return pool
+    }
   }
 }
 
 extension TimeAmount {
   /// At most a year, so that sums with it do not overflow.
-  fileprivate init(clamping duration: Duration) {
+  init(clamping duration: Duration) {
     let (seconds, attoseconds) = duration.components
     let clamped = min(max(seconds, 0), 365 * 86_400)
     self = .nanoseconds(clamped * 1_000_000_000 + max(attoseconds, 0) / 1_000_000_000)

@@ -2,83 +2,79 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// One request on its way to its answer: connection, deadline, and the one who waits.
+/// A request under way: its connection, deadline, redirects, and the one who waits.
 ///
-/// `@unchecked Sendable`: everything that changes is touched on `eventLoop` only.
-final class Exchange: @unchecked Sendable, NIOScheduledCallbackHandler {
+/// `@unchecked Sendable`: used on its event loop only.
+public final class HTTPCall: @unchecked Sendable {
   typealias Outcome = Result<HTTPResponse, HTTPClientError>
 
-  let eventLoop: any EventLoop
-  private let request: HTTPRequest
-  private let head: HTTPRequestHead
+  /// As it is sent now: redirects change it.
+  private var request: PreparedRequest
   private let limits: HTTPLimits
-  private let deadline: NIODeadline
+  let deadline: NIODeadline
+  /// Where `Deadlines` has this call.
+  var place = 0
   private let pool: ConnectionPool
 
-  private var waiter: CheckedContinuation<Outcome, Never>?
+  private var completion: ((Outcome) -> Void)?
+  private var isStarting = false
   private var isFinished = false
-  private var timer: NIOScheduledCallback?
   /// Channels on which a connection is being made.
   private var connecting: [any Channel] = []
   private var connection: ConnectionHandler?
   /// Whether the connection was used before: the server may have closed it while the request was under way.
   private var isKeptConnection = false
   private var hasHead = false
+  private var redirects = 0
   private var response: ResponseCollector
 
-  init(
-    _ request: HTTPRequest, _ head: HTTPRequestHead, limits: HTTPLimits, deadline: NIODeadline,
-    eventLoop: any EventLoop, pool: ConnectionPool
-  ) {
+  init(_ request: PreparedRequest, _ limits: HTTPLimits, _ pool: ConnectionPool) {
     self.request = request
-    self.head = head
     self.limits = limits
-    self.deadline = deadline
-    self.eventLoop = eventLoop
     self.pool = pool
-    response = ResponseCollector(request, limit: limits.bodyBytes)
+    deadline = .now() + TimeAmount(clamping: limits.timeout)
+    response = ResponseCollector(request.request, limit: limits.bodyBytes)
   }
 
-  /// The answer; a cancelled task gets its error at once.
-  func run(on kept: Connection?) async -> Outcome {
-    await withTaskCancellationHandler {
-      await withCheckedContinuation { waiter in
-        eventLoop.execute { self.start(on: kept, waiter) }
-      }
-    } onCancel: {
-      eventLoop.execute { self.fail(.cancelled(self.attempt)) }
-    }
-  }
+  /// Closes the connection and completes the call with `.cancelled`. Nothing happens when it is done. To be called on
+  /// its event loop.
+  public func cancel() { fail(.cancelled(attempt)) }
 
-  private var attempt: HTTPClientError.Attempt { HTTPClientError.Attempt(request) }
+  func timeOut() { fail(.timeout(attempt)) }
 
-  private func start(on kept: Connection?, _ waiter: CheckedContinuation<Outcome, Never>) {
-    self.waiter = waiter
-    guard !isFinished else {
-      kept?.channel.close(promise: nil)
-      return finish(.failure(.cancelled(attempt)))
-    }
-    do {
-      timer = try eventLoop.scheduleCallback(at: deadline, handler: self)
-    } catch {
-      return finish(.failure(.shutdown(attempt)))
-    }
-    if let kept {
-      isKeptConnection = true
-      send(on: kept.handler.value)
+  private var attempt: HTTPClientError.Attempt { HTTPClientError.Attempt(request.request) }
+
+  func start(_ completion: @escaping (Outcome) -> Void) {
+    self.completion = completion
+    isStarting = true
+    if isFinished {
+      finish(.failure(.cancelled(attempt)))
+    } else if pool.isShutDown || !pool.deadlines.add(self) {
+      finish(.failure(.shutdown(attempt)))
     } else {
+      send()
+    }
+    isStarting = false
+  }
+
+  /// On a kept connection, or on a new one.
+  private func send() {
+    if let fault = request.fault {
+      finish(.failure(.invalidRequest(attempt, reason: fault)))
+    } else if let kept = pool.take(request.origin) {
+      isKeptConnection = true
+      send(on: kept)
+    } else {
+      isKeptConnection = false
       connect()
     }
   }
 
-  func handleScheduledCallback(eventLoop: some EventLoop) { fail(.timeout(attempt)) }
-
   // MARK: - Connecting
 
   private func connect() {
-    let origin = Origin(request.url)
-    let pool = pool
-    let bootstrap = ClientBootstrap(group: eventLoop)
+    let url = request.request.url
+    let bootstrap = ClientBootstrap(group: pool.eventLoop)
       .connectTimeout(max(deadline - .now(), .milliseconds(1)))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.recvAllocator, value: ReceiveAllocator())
@@ -91,22 +87,20 @@ final class Exchange: @unchecked Sendable, NIOScheduledCallbackHandler {
             leftOverBytesStrategy: .dropBytes, informationalResponseStrategy: .drop,
             limitConfiguration: .ofResponses)
           try channel.pipeline.syncOperations.addHandlers([
-            HTTPRequestEncoder(), ByteToMessageHandler(decoder), ConnectionHandler(origin, pool),
+            HTTPRequestEncoder(), ByteToMessageHandler(decoder), ConnectionHandler(self.request.origin, self.pool),
           ])
         }
       }
-    connected(to: bootstrap).whenComplete { result in
+    connected(to: bootstrap, url).whenComplete { result in
       self.connecting = []
       switch result {
       case .success(let channel): self.send(on: channel)
-      case .failure(let error):
-        self.fail(HTTPClientError(connecting: self.attempt, to: self.request.url, error))
+      case .failure(let error): self.fail(HTTPClientError(connecting: self.attempt, to: url, error))
       }
     }
   }
 
-  private func connected(to bootstrap: ClientBootstrap) -> EventLoopFuture<any Channel> {
-    let url = request.url
+  private func connected(to bootstrap: ClientBootstrap, _ url: HTTPURL) -> EventLoopFuture<any Channel> {
     guard url.hostKind != .name, let address = try? SocketAddress(ipAddress: url.host, port: url.port) else {
       return bootstrap.connect(host: url.host, port: url.port)
     }
@@ -128,7 +122,7 @@ final class Exchange: @unchecked Sendable, NIOScheduledCallbackHandler {
   private func send(on connection: ConnectionHandler) {
     guard !isFinished else { return connection.abandon() }
     self.connection = connection
-    if !connection.start(self, head, request.body) { connectionEnded(ChannelError.eof) }
+    if !connection.start(self, request) { connectionEnded(ChannelError.eof) }
   }
 
   var isKeepAlive: Bool { response.isKeepAlive }
@@ -144,7 +138,22 @@ final class Exchange: @unchecked Sendable, NIOScheduledCallbackHandler {
 
   func receivedEnd() {
     connection = nil
-    do { finish(.success(try response.end())) } catch { finish(.failure(error)) }
+    do throws(HTTPClientError) {
+      let response = try response.end()
+      guard limits.redirects > 0, let next = try request.request.redirected(by: response) else {
+        return finish(.success(response))
+      }
+      guard redirects < limits.redirects else {
+        throw .redirect(attempt, reason: "stopped after \(limits.redirects) redirects")
+      }
+      redirects += 1
+      request = PreparedRequest(next)
+      hasHead = false
+      self.response = ResponseCollector(next, limit: limits.bodyBytes)
+      send()
+    } catch {
+      finish(.failure(error))
+    }
   }
 
   /// The connection ended or failed before the answer was complete. A kept one on which not a byte came back is most
@@ -171,12 +180,16 @@ final class Exchange: @unchecked Sendable, NIOScheduledCallbackHandler {
 
   private func finish(_ outcome: Outcome) {
     isFinished = true
-    timer?.cancel()
-    timer = nil
+    pool.deadlines.remove(self)
     connection = nil
     connecting = []
-    waiter?.resume(returning: outcome)
-    waiter = nil
+    guard let completion else { return }
+    self.completion = nil
+    if isStarting {
+      pool.eventLoop.assumeIsolated().execute { completion(outcome) }
+    } else {
+      completion(outcome)
+    }
   }
 }
 
