@@ -51,7 +51,7 @@ let package = Package(
       swiftSettings: swift),
 
     floor("Web", ["YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
-    floor("RemoteWrite", ["HTTPClient", "Relabeling", "Exposition", "Compression", "Bytes"] + nio + [log]),
+    floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio),
     floor("Discovery", ["Configuration", "Relabeling", "Exposition", "Bytes"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),

@@ -88,6 +88,12 @@ public struct ByteWriter: ~Copyable {
     count += written
   }
 
+  /// Writes a number over the four bytes that stand at `offset`, lowest byte first.
+  public mutating func overwrite(littleEndian value: UInt32, at offset: Int) {
+    precondition(offset >= 0 && offset + 4 <= count, "ByteWriter.overwrite: beyond the content")
+    storage.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
+  }
+
   /// Puts one byte before what stands at `offset`.
   mutating func insert(_ byte: UInt8, at offset: Int) {
     reserve(1)

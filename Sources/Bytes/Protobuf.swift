@@ -24,6 +24,18 @@ extension ByteWriter {
     append(UInt8(truncatingIfNeeded: value))
   }
 
+  /// A signed number: 0, -1, 1, -2, … as 0, 1, 2, 3, …
+  @inline(__always)
+  public mutating func append(zigzag value: Int64) {
+    append(varint: UInt64(bitPattern: value << 1 ^ value >> 63))
+  }
+
+  @inline(__always)
+  public mutating func append(littleEndian value: UInt32) {
+    var value = value.littleEndian
+    Swift.withUnsafeBytes(of: &value) { append($0) }
+  }
+
   @inline(__always)
   public mutating func append(littleEndian value: UInt64) {
     var value = value.littleEndian
@@ -53,5 +65,40 @@ extension ByteWriter {
   public mutating func append(field: UInt8, _ value: UInt64) {
     append(Protobuf.varint(field))
     append(varint: value)
+  }
+}
+
+extension ByteScanner {
+  /// A number as a varint; nil, at the end or when it has more than 64 bits.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  public mutating func varint() -> UInt64? {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    while let byte = next, shift < 64 {
+      position += 1
+      value |= UInt64(byte & 0x7f) << shift
+      if byte < 0x80 { return shift == 63 && byte > 1 ? nil : value }
+      shift += 7
+    }
+    return nil
+  }
+
+  /// A signed number that was written by `append(zigzag:)`.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  public mutating func zigzag() -> Int64? {
+    guard let value = varint() else { return nil }
+    return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
+  }
+
+  /// The next `count` bytes; nil, without moving, when there are fewer.
+  @_lifetime(copy self)
+  @_lifetime(self: copy self)
+  public mutating func take(_ count: UInt64) -> RawSpan? {
+    guard count <= UInt64(bytes.byteCount - position) else { return nil }
+    let start = position
+    position += Int(count)
+    return bytes.extracting(start..<position)
   }
 }

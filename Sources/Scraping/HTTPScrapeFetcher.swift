@@ -1,4 +1,5 @@
 import HTTPClient
+import NIOCore
 
 /// Fetches targets by HTTP.
 public struct HTTPScrapeFetcher: ScrapeFetcher {
@@ -6,19 +7,26 @@ public struct HTTPScrapeFetcher: ScrapeFetcher {
 
   public init(client: HTTPClient) { self.client = client }
 
-  public func fetch(_ request: ScrapeRequest) async throws(ScrapeError) -> ScrapeResponse {
+  public func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch {
     let url: HTTPURL
     do { url = try HTTPURL(request.url) } catch { throw ScrapeError("\(error)") }
+    let prepared = PreparedRequest(HTTPRequest(url: url, headers: request.headers))
     let limits = HTTPLimits(timeout: request.timeout, bodyBytes: request.bodyLimit)
-    do throws(HTTPClientError) {
-      let response = try await client.send(HTTPRequest(url: url, headers: request.headers), limits: limits)
-      return ScrapeResponse(
-        status: response.status, contentType: response.header("Content-Type"), body: response.body)
-    } catch {
-      switch error {
-      case .bodyTooLarge: throw ScrapeError("body size limit exceeded", isBodyTooLarge: true)
-      default: throw ScrapeError("\(error)")
-      }
+    return { [client] eventLoop, completion in
+      let call = client.send(prepared, limits: limits, on: eventLoop) { completion($0.scrapeAnswer) }
+      return { call.cancel() }
+    }
+  }
+}
+
+extension Result<HTTPResponse, HTTPClientError> {
+  fileprivate var scrapeAnswer: Result<ScrapeResponse, ScrapeError> {
+    switch self {
+    case .success(let response):
+      .success(
+        ScrapeResponse(status: response.status, contentType: response.header("Content-Type"), body: response.body))
+    case .failure(.bodyTooLarge): .failure(ScrapeError("body size limit exceeded", isBodyTooLarge: true))
+    case .failure(let error): .failure(ScrapeError("\(error)"))
     }
   }
 }

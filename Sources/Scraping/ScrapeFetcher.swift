@@ -56,10 +56,17 @@ public struct ScrapeResponse: Sendable {
   }
 }
 
-/// Gets the answers of targets. Ends early when the task is cancelled.
+/// Gets the answers of targets.
 public protocol ScrapeFetcher: Sendable {
-  func fetch(_ request: ScrapeRequest) async throws(ScrapeError) -> ScrapeResponse
+  /// What one target needs to be fetched again and again.
+  ///
+  /// - Throws: when it never can be.
+  func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch
 }
+
+/// Fetches a target: to be called on the event loop, where the answer is given once. Gives what breaks it off; it is of
+/// no effect after the answer.
+public typealias ScrapeFetch = (any EventLoop, @escaping (Result<ScrapeResponse, ScrapeError>) -> Void) -> () -> Void
 
 extension RawSpan {
   fileprivate func equalsIgnoringCase(_ text: StaticString) -> Bool {

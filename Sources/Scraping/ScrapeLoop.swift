@@ -1,13 +1,16 @@
 import Discovery
 import Exposition
 import Glibc
+import NIOCore
 import Synchronization
 
 /// Scrapes one target again and again, each time on its grid, until it is stopped or the target is removed.
 ///
 /// A scrape that takes longer than the interval delays the next one to the next moment of the grid; none is made up
-/// for. All of a target's parsing happens in its one task.
-final class ScrapeLoop: Sendable {
+/// for. All happens on one event loop, from the timer to the samples: nothing is handed to another thread.
+///
+/// `@unchecked Sendable`: what changes is touched on `eventLoop` only, but for `shown`, which has its lock.
+final class ScrapeLoop: @unchecked Sendable {
   /// What all loops share.
   struct Environment: Sendable {
     let sink: any SampleSink
@@ -27,140 +30,168 @@ final class ScrapeLoop: Sendable {
     case stopped
   }
 
-  private struct State {
-    var target: Target
-    var mustForgetLines = false
-    var ending: Ending?
-    /// Waits for the next moment of the grid; nil while a scrape runs.
-    var sleeper: Task<Void, Never>?
-    var task: Task<Void, Never>?
-    var status: TargetStatus
-  }
-
   private let environment: Environment
-  private let state: Mutex<State>
+  private let eventLoop: any EventLoop
+  private let ended: EventLoopPromise<Void>
+  private let shown: Mutex<TargetStatus>
 
-  init(_ target: Target, _ environment: Environment) {
+  private var wanted: Target
+  private var scraper: TargetScraper
+  private var fetch: Result<ScrapeFetch, ScrapeError>?
+  private var mustForgetLines = false
+  private var ending: Ending?
+  private var hasEnded = false
+  /// The moment of the grid that the last scrape was made for.
+  private var due: Int64?
+  private var timer: Scheduled<Void>?
+  /// Breaks off the scrape that runs.
+  private var cancelScrape: (() -> Void)?
+  private var isScraping = false
+
+  init(_ target: Target, _ environment: Environment, on eventLoop: any EventLoop) {
     self.environment = environment
-    state = Mutex(State(target: target, status: TargetStatus(target: target)))
+    self.eventLoop = eventLoop
+    ended = eventLoop.makePromise()
+    wanted = target
+    shown = Mutex(TargetStatus(target: target))
+    scraper = TargetScraper(
+      labels: target.labels, sink: environment.sink, counters: environment.counters,
+      metadataLists: environment.metadataLists)
   }
 
-  var target: Target { state.withLock { $0.target } }
-  var status: TargetStatus { state.withLock { $0.status } }
+  // MARK: From other threads
 
-  func start() {
-    let task = Task { await self.run() }
-    state.withLock { $0.task = task }
-  }
+  var target: Target { shown.withLock { $0.target } }
+  var status: TargetStatus { shown.withLock { $0 } }
+
+  func start() { eventLoop.execute { self.waitForNext() } }
 
   /// Goes on with other settings for the same series: interval, timeout, URL, rules.
   func update(_ target: Target) {
-    state.withLock { state in
-      let old = state.target
-      if old.honorLabels != target.honorLabels { state.mustForgetLines = true }
-      state.target = target
-      state.status.target = target
-      if old.interval != target.interval { state.sleeper?.cancel() }
-    }
+    shown.withLock { $0.target = target }
+    eventLoop.execute { self.change(to: target) }
   }
+
+  /// Parses all lines anew in the next scrape.
+  func forgetLines() { eventLoop.execute { self.mustForgetLines = true } }
 
   /// Ends the loop at once; its series get staleness markers.
   func remove() {
-    let task = state.withLock { state in
-      state.ending = .removed
-      state.sleeper?.cancel()
-      return state.task
+    eventLoop.execute {
+      self.ending = .removed
+      self.breakOff()
     }
-    task?.cancel()
   }
 
   /// Ends the loop after the scrape that runs, if one does.
   func stop() {
-    state.withLock { state in
-      if state.ending == nil { state.ending = .stopped }
-      state.sleeper?.cancel()
+    eventLoop.execute {
+      if self.ending == nil { self.ending = .stopped }
+      if !self.isScraping { self.end() }
     }
   }
 
   /// Ends the scrape that runs as well.
-  func cancel() { state.withLock { $0.task }?.cancel() }
+  func cancel() { eventLoop.execute { self.breakOff() } }
 
   /// Waits until the loop has ended.
-  func wait() async { await state.withLock { $0.task }?.value }
-
-  // MARK: The task
-
-  private func run() async {
-    var scraper = TargetScraper(
-      labels: target.labels, sink: environment.sink, counters: environment.counters,
-      metadataLists: environment.metadataLists)
-    var due: Int64?
-    while let moment = await waitForNext(after: due) {
-      due = moment.due
-      let (target, mustForgetLines) = state.withLock { state in
-        defer { state.mustForgetLines = false }
-        return (state.target, state.mustForgetLines)
-      }
-      if mustForgetLines { scraper.forgetLines() }
-      await scrape(target, with: &scraper, at: moment.timestamp)
-    }
-    let (target, ending) = state.withLock { ($0.target, $0.ending) }
-    if ending == .removed { scraper.end(interval: target.interval) }
+  func wait() async {
+    // The promise is only ever fulfilled.
+    try? await ended.futureResult.get()
   }
 
-  /// Waits for the next moment of the grid; nil when the loop is to end.
-  private func waitForNext(after last: Int64?) async -> (due: Int64, timestamp: Int64)? {
-    while true {
-      let target = target
-      let grid = ScrapeGrid(
-        interval: target.interval, labels: target.labels, url: target.scrapeURL, seed: environment.offsetSeed)
-      let now = wallClock()
-      let due = grid.next(after: now, last: last)
-      let sleeper = Task { _ = try? await Task.sleep(for: .nanoseconds(due - now), tolerance: .zero) }
-      let mustEnd = state.withLock { state in
-        state.sleeper = sleeper
-        return state.ending != nil
-      }
-      if mustEnd { sleeper.cancel() }
-      await sleeper.value
-      let (isEnding, isUnchanged) = state.withLock { state in
-        state.sleeper = nil
-        return (state.ending != nil, state.target.interval == target.interval)
-      }
-      if isEnding { return nil }
-      // Woken because the interval has changed: wait anew.
-      if isUnchanged { return (due, grid.timestamp(due: due, now: wallClock())) }
+  // MARK: On the event loop
+
+  private func change(to target: Target) {
+    let old = wanted
+    wanted = target
+    fetch = nil
+    if old.honorLabels != target.honorLabels { mustForgetLines = true }
+    if old.interval != target.interval, !isScraping {
+      timer?.cancel()
+      waitForNext()
     }
   }
 
-  private func scrape(_ target: Target, with scraper: inout TargetScraper, at timestamp: Int64) async {
-    let clock = ContinuousClock()
-    let start = clock.now
+  private func waitForNext() {
+    guard ending == nil else { return end() }
+    let target = wanted
+    let grid = ScrapeGrid(
+      interval: target.interval, labels: target.labels, url: target.scrapeURL, seed: environment.offsetSeed)
+    let now = wallClock()
+    let due = grid.next(after: now, last: due)
+    timer = eventLoop.scheduleTask(in: .nanoseconds(due - now)) {
+      self.timer = nil
+      self.due = due
+      self.scrape(at: grid.timestamp(due: due, now: wallClock()))
+    }
+  }
+
+  private func scrape(at timestamp: Int64) {
+    let target = wanted
+    let start = NIODeadline.now()
     let startTime = wallClock()
+    if mustForgetLines { scraper.forgetLines() }
+    mustForgetLines = false
+    isScraping = true
+    switch prepared(target) {
+    case .failure(let error): store(.failure(error), of: target, at: timestamp, start, startTime)
+    case .success(let fetch):
+      cancelScrape = fetch(eventLoop) { self.store($0, of: target, at: timestamp, start, startTime) }
+    }
+  }
+
+  private func prepared(_ target: Target) -> Result<ScrapeFetch, ScrapeError> {
+    if let fetch { return fetch }
     let request = ScrapeRequest(
       url: target.scrapeURL, timeout: target.timeout, bodyLimit: environment.bodyLimit,
       userAgent: environment.userAgent)
-    let answer: Result<ScrapeResponse, ScrapeError>
-    do throws(ScrapeError) {
-      answer = .success(try await environment.fetcher.fetch(request))
-    } catch {
-      // A scrape that we ourselves broke off says nothing of the target.
-      if Task.isCancelled { return }
-      answer = .failure(error)
-    }
+    let result: Result<ScrapeFetch, ScrapeError>
+    do { result = .success(try environment.fetcher.prepare(request)) } catch { result = .failure(error) }
+    fetch = result
+    return result
+  }
+
+  private func store(
+    _ answer: Result<ScrapeResponse, ScrapeError>, of target: Target, at timestamp: Int64, _ start: NIODeadline,
+    _ startTime: Int64
+  ) {
+    guard isScraping, !hasEnded else { return }
+    isScraping = false
+    cancelScrape = nil
     var duration = Duration.zero
     let fault = scraper.store(answer, of: target, at: timestamp) {
-      duration = clock.now - start
+      duration = .nanoseconds((NIODeadline.now() - start).nanoseconds)
       return duration
     }
     let metadata = scraper.metadata.families
-    state.withLock { state in
-      state.status.metadata = metadata
-      state.status.health = fault == nil ? .up : .down
-      state.status.lastError = fault?.description ?? ""
-      state.status.lastScrape = startTime
-      state.status.lastScrapeDuration = duration
+    shown.withLock { shown in
+      shown.metadata = metadata
+      shown.health = fault == nil ? .up : .down
+      shown.lastError = fault?.description ?? ""
+      shown.lastScrape = startTime
+      shown.lastScrapeDuration = duration
     }
+    waitForNext()
+  }
+
+  /// Ends at once. A scrape that we ourselves break off says nothing of the target.
+  private func breakOff() {
+    guard !hasEnded else { return }
+    if ending == nil { ending = .stopped }
+    isScraping = false
+    cancelScrape?()
+    end()
+  }
+
+  private func end() {
+    guard !hasEnded else { return }
+    hasEnded = true
+    timer?.cancel()
+    timer = nil
+    cancelScrape = nil
+    if ending == .removed { scraper.end(interval: wanted.interval) }
+    ended.succeed()
   }
 }
 

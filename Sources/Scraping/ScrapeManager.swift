@@ -1,5 +1,7 @@
+import Bytes
 import Discovery
 import Exposition
+import NIOCore
 import Synchronization
 
 /// Keeps one scrape loop for each target, and follows what discovery finds.
@@ -28,16 +30,19 @@ public final class ScrapeManager: Sendable {
   }
 
   private let environment: ScrapeLoop.Environment
+  private let group: any EventLoopGroup
   private let state = Mutex(State())
 
   /// - Parameters:
+  ///   - group: the event loops that the targets are scraped on, in turn.
   ///   - userAgent: what targets see, such as `pilotfish/1.0.0`.
   ///   - hostname, externalLabels: decide, with the target, when in the interval a target is scraped; so two
   ///     replicas scrape at different moments.
   public init(
-    sink: any SampleSink, fetcher: any ScrapeFetcher, userAgent: String, hostname: String,
+    sink: any SampleSink, fetcher: any ScrapeFetcher, group: any EventLoopGroup, userAgent: String, hostname: String,
     externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit
   ) {
+    self.group = group
     var seed = FNV1a()
     seed.combine(hostname.utf8.span.bytes)
     for index in 0..<externalLabels.count {
@@ -71,7 +76,7 @@ public final class ScrapeManager: Sendable {
           loop.update(target)
           kept[key] = loop
         } else {
-          let loop = ScrapeLoop(target, environment)
+          let loop = ScrapeLoop(target, environment, on: group.next())
           loop.start()
           kept[key] = loop
         }

@@ -8,6 +8,7 @@ import Logging
 import NIOPosix
 import RemoteWrite
 import Scraping
+import Synchronization
 import Web
 
 /// `pilotfish agent`: the exporter, which also scrapes the targets of a prometheus.yml and remote-writes them.
@@ -17,6 +18,8 @@ enum AgentCommand {
 
   private static let configFile = Flag(
     "config.file", "prometheus.yml", "Prometheus configuration file path.")
+  private static let storagePath = Flag(
+    "storage.agent.path", "data-agent/", "Base path for metrics storage.")
   private static let flushDeadline = Flag(
     "storage.remote.flush-deadline", Duration.seconds(20),
     "How long to wait flushing samples on shutdown.")
@@ -24,7 +27,7 @@ enum AgentCommand {
   static func run(_ arguments: [String]) async throws {
     let flags = try CommonFlags.parse(
       arguments, usage: usage, program: "pilotfish",
-      more: [configFile.definition, flushDeadline.definition])
+      more: [configFile.definition, storagePath.definition, flushDeadline.definition])
     let configuration = try Configuration.load(flags[configFile]) { name in getenv(name).map { String(cString: $0) } }
     let logger = CommonFlags.makeLogger(flags)
     let exporter = try Exporter(flags, logger: logger)
@@ -32,10 +35,14 @@ enum AgentCommand {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: min(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
     let client = HTTPClient(eventLoopGroup: group)
     let externalLabels = LabelSet(configuration.global.externalLabels.map { (name: $0.name, value: $0.value) })
-    let storage = RemoteStorage(
-      try remotes(configuration, client), externalLabels: externalLabels, log: logger)
+    var log = LogOptions(path: flags[storagePath])
+    log.segmentBytes = 64 << 20
+    let families = Mutex<@Sendable () -> [MetricMetadata]>({ [] })
+    let storage = try RemoteStorage(
+      try remotes(configuration, client), externalLabels: externalLabels, log: log, group: group,
+      families: { families.withLock { $0 }() }, logger: logger)
     let scraping = ScrapeManager(
-      sink: storage, fetcher: HTTPScrapeFetcher(client: client), userAgent: userAgent, hostname: hostname(),
+      sink: storage, fetcher: HTTPScrapeFetcher(client: client), group: group, userAgent: userAgent, hostname: hostname(),
       externalLabels: externalLabels)
 
     let pages = AgentPages(scraping: scraping, hostname: hostname())
@@ -43,7 +50,7 @@ enum AgentCommand {
       sources: [scraping, storage], links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
-    let sending = Task { await storage.run() }
+    try storage.start()
     scraping.apply(configuration.scrapeConfigs.flatMap { Target.all(of: $0, groups: StaticDiscovery.groups(of: $0)) })
     logger.info(
       "Agent is scraping",
@@ -56,9 +63,7 @@ enum AgentCommand {
     // What was scraped goes out, within a bound; the port stays open meanwhile, for those who look.
     pages.isReady.store(false, ordering: .relaxed)
     await scraping.stop(within: .seconds(10))
-    await storage.drain(within: flags[flushDeadline])
-    sending.cancel()
-    await sending.value
+    await storage.stop(within: flags[flushDeadline])
     await server.stop(within: .seconds(5))
     await client.shutdown()
     try? await group.shutdownGracefully()
@@ -83,7 +88,7 @@ enum AgentCommand {
       options.queue.maxBackoff = remote.queue.maxBackoff
       options.queue.retryOnHTTP429 = remote.queue.retryOnHTTP429
       options.queue.sampleAgeLimit = remote.queue.sampleAgeLimit > .zero ? remote.queue.sampleAgeLimit : nil
-      return Remote(options, transport: { try await client.send($0, limits: $1) })
+      return Remote(options) { client.send($0, limits: $1, on: $2, completion: $3) }
     }
   }
 

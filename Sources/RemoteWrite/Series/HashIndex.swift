@@ -12,6 +12,13 @@ struct HashIndex {
   private var slots: [UInt32] = Array(repeating: empty, count: 16)
   private(set) var count = 0
 
+  /// Forgets all records, keeps the memory.
+  mutating func removeAll() {
+    guard count > 0 else { return }
+    for slot in slots.indices { slots[slot] = Self.empty }
+    count = 0
+  }
+
   /// The record with that hash that `matches` takes; nil when there is none.
   func find(_ hash: UInt32, where matches: (UInt32) -> Bool) -> UInt32? {
     let mask = slots.count - 1

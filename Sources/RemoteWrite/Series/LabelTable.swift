@@ -16,9 +16,12 @@ public struct LabelLimits: Sendable {
 /// The series that are registered, with their labels as remote write sends them.
 ///
 /// A label pair is kept once, already encoded as a field `labels` of `prometheus.TimeSeries`; a series is a list of
-/// pair numbers in the order of the names. So a series costs about 24 bytes and 4 a label, and the encoder copies
-/// what was encoded once. A series lives while it is registered or a queued sample refers to it; then its number,
-/// and the room of pairs that only it had, are used again.
+/// pair numbers in the order of the names. So a series costs about 40 bytes and 4 a label, and the encoders copy what
+/// was encoded once.
+///
+/// A series lives while it is registered, while samples of it are held (they are on their way to a remote), and until
+/// it is buried as often as it lost its last registration: the owner buries it when the samples that were appended
+/// until then have left memory. Then its number, and the room of pairs that only it had, are used again.
 package struct LabelTable: ~Copyable {
   private struct Pair: HashIndex.Record {
     var offset: UInt32
@@ -26,21 +29,30 @@ package struct LabelTable: ~Copyable {
     var hash: UInt32
     /// 0: the record is free.
     var references: UInt32
+    /// 1 + the pair's number in the segment that is being written; 0: it is not in it.
+    var logNumber: UInt32 = 0
   }
 
   private struct Series: HashIndex.Record {
     var offset: UInt32
-    var count: UInt32
     var hash: UInt32
     /// The sum of the lengths of its pairs.
     var labelBytes: UInt32
     /// Registrations that are not released.
     var references: UInt32
-    /// Samples in queues and on their way, over all remotes.
-    var pending: UInt32
+    /// Samples on their way, over all remotes.
+    var held: UInt32
+    /// What is known of its family: 1 + an index of `metadata`; 0: nothing.
+    var metadata: UInt32
+    /// As for pairs.
+    var logNumber: UInt32
+    /// Pairs.
+    var count: UInt16
+    /// Burials that are outstanding.
+    var graves: UInt16
   }
 
-  private let external: LabelSet
+  private(set) var external: LabelSet
   private let limits: LabelLimits
 
   private var pairs: [Pair] = []
@@ -53,19 +65,27 @@ package struct LabelTable: ~Copyable {
   private var seriesIndex = HashIndex()
   private var lists = Arena<UInt32>()
 
+  private var metadataTable = MetadataTable()
+  private var starts: [UInt32: Int64] = [:]
+
   private var list: [UInt32] = []
   private var encoded = ByteWriter(capacity: 256)
 
   /// - Parameter external: labels that every series gets unless it has a label of that name.
   package init(external: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits()) {
-    var external = external
-    external.removeEmpty()
-    external.sort()
-    self.external = external
+    self.external = LabelSet()
     self.limits = limits
+    setExternal(external)
   }
 
-  /// Series that are registered or still have samples queued.
+  /// From now on series get these labels. Those that are registered stay as they are until they are registered anew.
+  mutating func setExternal(_ labels: LabelSet) {
+    external = labels
+    external.removeEmpty()
+    external.sort()
+  }
+
+  /// Series that are registered or still have samples in memory.
   var count: Int { seriesIndex.count }
   /// Different label pairs.
   var pairCount: Int { pairIndex.count }
@@ -77,9 +97,10 @@ package struct LabelTable: ~Copyable {
 
   // MARK: Registering
 
-  /// The number of the series with these labels and the external ones. Nil when a name or value is too long or not
+  /// The number of the series with these labels and the external ones. What is said of its family replaces what was
+  /// said before; nothing changes when nothing is said. Nil when a name or value is too long or not
   /// UTF-8, a name is empty or there twice, `__name__` is missing, or there are too many.
-  package mutating func register(_ labels: LabelSet) -> UInt32? {
+  package mutating func register(_ labels: LabelSet, _ metadata: MetricMetadata? = nil) -> UInt32? {
     list.removeAll(keepingCapacity: true)
     guard internPairs(of: labels) else {
       for pair in list { releasePair(pair) }
@@ -96,9 +117,12 @@ package struct LabelTable: ~Copyable {
       // The series holds these pairs already.
       for pair in list { releasePair(pair) }
       series[Int(known)].references += 1
+      describe(known, metadata)
       return known
     }
-    return addSeries(hash)
+    guard let number = addSeries(hash) else { return nil }
+    describe(number, metadata)
+    return number
   }
 
   private mutating func addSeries(_ hash: UInt32) -> UInt32? {
@@ -108,7 +132,8 @@ package struct LabelTable: ~Copyable {
     }
     let labelBytes = list.reduce(0) { $0 + pairs[Int($1)].length }
     let record = Series(
-      offset: offset, count: UInt32(list.count), hash: hash, labelBytes: labelBytes, references: 1, pending: 0)
+      offset: offset, hash: hash, labelBytes: labelBytes, references: 1, held: 0, metadata: 0, logNumber: 0,
+      count: UInt16(truncatingIfNeeded: list.count), graves: 0)
     let number: UInt32
     if let free = freeSeries.popLast() {
       number = free
@@ -213,37 +238,145 @@ package struct LabelTable: ~Copyable {
 
   // MARK: The life of a series
 
-  /// Takes one registration back.
-  mutating func release(_ number: UInt32) {
-    guard Int(number) < series.count, series[Int(number)].references > 0 else { return }
-    series[Int(number)].references -= 1
-    reclaimIfUnused(number)
-  }
-
-  /// `copies` queues are about to hold a sample of the series. False when there is no such series.
-  mutating func hold(_ number: UInt32, copies: UInt32) -> Bool {
+  /// Takes one registration back; true when it was the last one: the series then wants one `bury`.
+  mutating func release(_ number: UInt32) -> Bool {
     guard Int(number) < series.count, series[Int(number)].references > 0 else { return false }
-    series[Int(number)].pending &+= copies
+    series[Int(number)].references -= 1
+    guard series[Int(number)].references == 0 else { return false }
+    // When the count is full the series stays for ever, which is no more than a waste.
+    if series[Int(number)].graves < .max { series[Int(number)].graves += 1 }
     return true
   }
 
-  /// A queue has done with a sample of the series.
-  mutating func letGo(_ number: UInt32) {
-    guard Int(number) < series.count, series[Int(number)].pending > 0 else { return }
-    series[Int(number)].pending -= 1
+  /// The samples that were appended before the series lost its last registration are not in memory any more.
+  mutating func bury(_ number: UInt32) {
+    guard series[Int(number)].graves < .max else { return }
+    series[Int(number)].graves -= 1
     reclaimIfUnused(number)
   }
 
+  /// Whether samples may be appended to the series.
+  @inline(__always)
+  func isRegistered(_ number: UInt32) -> Bool {
+    Int(number) < series.count && series[Int(number)].references > 0
+  }
+
+  /// A sample of the series is on its way.
+  @inline(__always)
+  mutating func hold(_ number: UInt32) { series[Int(number)].held &+= 1 }
+
+  /// A sample of the series has arrived, or is given up.
+  @inline(__always)
+  mutating func letGo(_ number: UInt32) {
+    series[Int(number)].held &-= 1
+    if series[Int(number)].references == 0 { reclaimIfUnused(number) }
+  }
+
+  /// Numbers that are free for other series now, since the list was emptied last.
+  var reclaimed: [UInt32] = []
+
   private mutating func reclaimIfUnused(_ number: UInt32) {
     let record = series[Int(number)]
-    guard record.references == 0, record.pending == 0 else { return }
+    guard record.references == 0, record.held == 0, record.graves == 0, record.count > 0 else { return }
     seriesIndex.remove(number, of: series)
     for index in range(of: record) { releasePair(lists.elements[index]) }
     lists.giveUp(Int(record.count))
+    metadataTable.release(record.metadata)
     series[Int(number)].count = 0
+    series[Int(number)].metadata = 0
+    series[Int(number)].logNumber = 0
+    if !starts.isEmpty { starts[number] = nil }
     freeSeries.append(number)
+    reclaimed.append(number)
     if lists.wantsCompaction { compactLists() }
   }
+
+  // MARK: Metadata
+
+  /// What is known of the family of the series.
+  func metadata(of number: UInt32) -> MetricMetadata? { metadataTable[series[Int(number)].metadata] }
+
+  private mutating func describe(_ number: UInt32, _ metadata: MetricMetadata?) {
+    guard let metadata else { return }
+    let known = series[Int(number)].metadata
+    if known > 0, metadataTable[known] == metadata { return }
+    metadataTable.release(known)
+    series[Int(number)].metadata = metadataTable.intern(metadata)
+    // The segment that is being written is told with the next sample.
+    if series[Int(number)].logNumber > 0 { redescribed.append(number) }
+  }
+
+  /// Series that the segment knows with other metadata.
+  var redescribed: [UInt32] = []
+
+  // MARK: Starts
+
+  /// Since when the series counts, milliseconds since the epoch; nil when that is not known.
+  func start(of number: UInt32) -> Int64? { starts.isEmpty ? nil : starts[number] }
+
+  mutating func setStart(_ start: Int64, of number: UInt32) {
+    guard starts.updateValue(start, forKey: number) != start else { return }
+    restarted.append(number)
+  }
+
+  /// Series whose start the segment does not know yet.
+  var restarted: [UInt32] = []
+
+  // MARK: Numbers in the log
+
+  /// 1 + the number of the series in the segment that is being written; 0 when it is not in it.
+  @inline(__always)
+  func logNumber(of number: UInt32) -> UInt32 { series[Int(number)].logNumber }
+  mutating func setLogNumber(_ value: UInt32, of number: UInt32) { series[Int(number)].logNumber = value }
+  func logNumber(ofPair pair: UInt32) -> UInt32 { pairs[Int(pair)].logNumber }
+  mutating func setLogNumber(_ value: UInt32, ofPair pair: UInt32) { pairs[Int(pair)].logNumber = value }
+
+  func logNumber(ofMetadataOf number: UInt32) -> UInt32 { metadataTable.logNumber(series[Int(number)].metadata) }
+  mutating func setLogNumber(_ value: UInt32, ofMetadataOf number: UInt32) {
+    metadataTable.setLogNumber(value, series[Int(number)].metadata)
+  }
+
+  /// A new segment begins, which knows nothing.
+  mutating func forgetLogNumbers() {
+    metadataTable.forgetLogNumbers()
+    restarted.removeAll()
+    for index in series.indices { series[index].logNumber = 0 }
+    for index in pairs.indices { pairs[index].logNumber = 0 }
+    redescribed.removeAll()
+  }
+
+  /// Calls `body` with each pair's number and its encoded field, in the order of the names.
+  @inline(__always)
+  func forEachPair(of number: UInt32, _ body: (UInt32, UnsafeRawBufferPointer) -> Void) {
+    pairBytes.elements.withUnsafeBytes { all in
+      for index in range(of: series[Int(number)]) {
+        let pair = lists.elements[index]
+        body(pair, UnsafeRawBufferPointer(rebasing: all[range(of: pairs[Int(pair)])]))
+      }
+    }
+  }
+
+  /// The pairs of the series.
+  func pairNumbers(of number: UInt32) -> ArraySlice<UInt32> { lists.elements[range(of: series[Int(number)])] }
+
+  /// Appends the encoded field of a pair.
+  func appendPair(_ pair: UInt32, to output: inout ByteWriter) {
+    pairBytes.elements.withUnsafeBytes { output.append(UnsafeRawBufferPointer(rebasing: $0[range(of: pairs[Int(pair)])])) }
+  }
+
+  /// The name and the value of a pair.
+  func withPair<R>(_ pair: UInt32, _ body: (RawSpan, RawSpan) -> R) -> R {
+    pairBytes.elements.withUnsafeBytes { all in
+      let pair = LabelPair(UnsafeRawBufferPointer(rebasing: all[range(of: pairs[Int(pair)])]))
+      return body(pair.name, pair.value)
+    }
+  }
+
+  /// The highest number of a pair that was ever given, and 1.
+  var pairNumbersEnd: Int { pairs.count }
+
+  /// The highest number of a series that was ever given, and 1.
+  var numbers: Int { series.count }
 
   private mutating func releasePair(_ number: UInt32) {
     pairs[Int(number)].references -= 1
@@ -278,6 +411,16 @@ package struct LabelTable: ~Copyable {
   /// The length of the series' encoded labels, in bytes.
   func labelBytes(of number: UInt32) -> Int { Int(series[Int(number)].labelBytes) }
 
+  /// The series' labels, decoded.
+  func labels(of number: UInt32) -> LabelSet {
+    var labels = LabelSet()
+    forEachPair(of: number) { _, field in
+      let pair = LabelPair(field)
+      labels.append(pair.name, pair.value)
+    }
+    return labels
+  }
+
   /// Appends the series' encoded labels.
   func appendLabels(of number: UInt32, to output: inout ByteWriter) {
     let record = series[Int(number)]
@@ -287,6 +430,29 @@ package struct LabelTable: ~Copyable {
         output.append(UnsafeRawBufferPointer(rebasing: all[range(of: pairs[Int(lists.elements[index])])]))
       }
     }
+  }
+}
+
+/// A label pair in an encoded field `labels`, which the table has encoded.
+struct LabelPair: ~Escapable {
+  let name: RawSpan
+  let value: RawSpan
+
+  @_lifetime(borrow field)
+  init(_ field: UnsafeRawBufferPointer) {
+    let bytes = RawSpan(_unsafeBytes: field)
+    var scanner = ByteScanner(bytes)
+    scanner.position = 1
+    _ = scanner.varint()
+    scanner.position += 1
+    let nameLength = Int(scanner.varint() ?? 0)
+    let nameStart = scanner.position
+    scanner.position += nameLength + 1
+    let valueLength = Int(scanner.varint() ?? 0)
+    let name = bytes.extracting(nameStart..<nameStart + nameLength)
+    let value = bytes.extracting(scanner.position..<scanner.position + valueLength)
+    self.name = _overrideLifetime(name, borrowing: field)
+    self.value = _overrideLifetime(value, borrowing: field)
   }
 }
 

@@ -1,3 +1,5 @@
+import HTTPClient
+
 /// What to do about a receiver's answer.
 enum Verdict: Equatable, Sendable {
   /// The receiver has the samples.
@@ -9,6 +11,10 @@ enum Verdict: Equatable, Sendable {
   case hold
   /// Too much at once: send it in two halves.
   case split
+  /// Something in it will never be taken: find out what, and give up only that.
+  case isolate
+  /// The receiver does not know the version of the protocol.
+  case otherVersion
   /// The receiver will never take them.
   case drop
 }
@@ -26,10 +32,13 @@ struct RetryRule: Sendable {
   private static let table: [(statuses: ClosedRange<Int>, verdict: Verdict)] = [
     (200...299, .sent),
     (300...399, .hold),
+    (400...400, .isolate),
     (401...401, .hold),
     (403...403, .hold),
     (408...408, .retry),
     (413...413, .split),
+    (415...415, .otherVersion),
+    (422...422, .isolate),
     (400...499, .drop),
     (500...599, .retry),
   ]
@@ -108,4 +117,23 @@ extension String {
     while let last = text.last, last == " " || last == "\t" { text.removeLast() }
     return text
   }
+}
+
+/// What a receiver of 2.0 says that it has stored (headers `X-Prometheus-Remote-Write-…-Written`).
+struct WrittenCounts: Equatable {
+  var samples = 0
+  var histograms = 0
+  var exemplars = 0
+
+  init(_ response: HTTPResponse) {
+    func count(_ kind: String) -> Int {
+      max(0, response.header("X-Prometheus-Remote-Write-\(kind)-Written").flatMap { Int($0) } ?? 0)
+    }
+    samples = count("Samples")
+    histograms = count("Histograms")
+    exemplars = count("Exemplars")
+  }
+
+  /// A receiver that took a request and says nothing of this has not understood it.
+  var isNothing: Bool { samples + histograms + exemplars == 0 }
 }

@@ -1,23 +1,70 @@
 import Exposition
+import NIOCore
 
-/// What one remote has done so far.
+/// What one remote has done so far, and how it stands.
 struct RemoteStatistics: Sendable {
   /// Why samples were dropped before they were sent.
   enum DropReason: String, CaseIterable {
-    case queueFull = "queue_full"
-    case shutdown
     case tooOld = "too_old"
+    /// By `write_relabel_configs`.
+    case relabeled = "dropped_series"
+    /// A series in the log that the label table did not take.
+    case refusedSeries = "unintentionally_dropped_series"
+    /// There was no room in memory, and no log.
+    case memory
+    /// They were in memory only, because the log could not be written, and there was no more room.
+    case unlogged
+    /// Their segment was deleted to keep within the log's limits.
+    case retention
+    /// They stood in the damaged part of a segment.
+    case damage
+
+    init(_ gap: LogChunk.Gap) {
+      switch gap {
+      case .retention: self = .retention
+      case .unlogged: self = .unlogged
+      case .damage: self = .damage
+      }
+    }
   }
 
-  var sent: UInt64 = 0
-  /// Refused for good, by status.
+  /// Numbers by kind.
+  struct Kinds: Sendable {
+    var samples: UInt64 = 0
+    var histograms: UInt64 = 0
+    var exemplars: UInt64 = 0
+
+    mutating func add(_ content: RequestContent) {
+      samples += UInt64(content.samples)
+      histograms += UInt64(content.histograms)
+      exemplars += UInt64(content.exemplars)
+    }
+  }
+
+  var sent = Kinds()
+  var retried = Kinds()
+  /// Samples that were taken at a second or later attempt.
+  var resent: UInt64 = 0
+  /// Samples refused for good, by status.
   var refused: [Int: UInt64] = [:]
-  var retried: UInt64 = 0
   var dropped: [DropReason: UInt64] = [:]
   var bytes: UInt64 = 0
+  var metadataSent: UInt64 = 0
+  var metadataFailed: UInt64 = 0
+  var metadataBytes: UInt64 = 0
   /// Milliseconds since the epoch.
   var highestSentTimestamp: Int64 = 0
   var requestDurations = DurationHistogram()
+
+  /// The next sample to be sent, and the first one that is not acknowledged.
+  var position: Ordinal = 0
+  var acknowledged: Ordinal = 0
+  /// Requests on their way, and how many there may be.
+  var inFlight = 0
+  var window = 1
+  var waitingSince: NIODeadline?
+  /// The timestamp of the oldest sample on its way, milliseconds since the epoch.
+  var oldestUnsent: Int64?
 }
 
 /// Counts durations in Prometheus' default buckets and those it adds for sending.

@@ -1,4 +1,5 @@
 import Exposition
+import NIOCore
 
 /// A remote at one moment, as its metrics show it.
 struct RemoteSnapshot {
@@ -6,12 +7,21 @@ struct RemoteSnapshot {
   var url: String
   var statistics: RemoteStatistics
   var queue: QueueOptions
-  var pending: Int
-  /// Requests on their way.
-  var shards: Int
-  var shardsDesired: Int
-  /// How long the oldest waiting sample has waited, in seconds.
-  var oldestWait: Double
+  /// Samples that are not acknowledged.
+  var pending: Ordinal
+
+  /// Requests that what waits would fill.
+  var shardsDesired: Int {
+    let wanted = pending / Ordinal(max(queue.maxSamplesPerSend, 1)) + 1
+    return min(max(Int(min(wanted, 1 << 20)), queue.minShards), queue.maxShards)
+  }
+
+  /// The age of the oldest sample that is not acknowledged, in seconds.
+  var oldestUnsent: Double {
+    if let oldest = statistics.oldestUnsent { return max(0, Double(WallClock.milliseconds - oldest) / 1000) }
+    guard pending > 0, let since = statistics.waitingSince else { return 0 }
+    return max(0, Double((NIODeadline.now() - since).nanoseconds) / 1e9)
+  }
 }
 
 /// Remote write's own metrics, under Prometheus' names where it has them.
@@ -25,7 +35,7 @@ enum RemoteMetrics {
   private static let table: [(family: MetricFamily, value: @Sendable (RemoteSnapshot) -> Double)] = [
     (
       counter("prometheus_remote_storage_samples_total", "Total number of samples sent to remote storage."),
-      { Double($0.statistics.sent) }
+      { Double($0.statistics.sent.samples) }
     ),
     (
       counter(
@@ -38,7 +48,7 @@ enum RemoteMetrics {
         "prometheus_remote_storage_samples_retried_total",
         "Total number of samples which failed on send to remote storage but were retried because the send error was "
           + "recoverable."),
-      { Double($0.statistics.retried) }
+      { Double($0.statistics.retried.samples) }
     ),
     (
       gauge(
@@ -71,7 +81,7 @@ enum RemoteMetrics {
       gauge(
         "prometheus_remote_storage_shards",
         "The number of shards used for parallel sending to the remote storage."),
-      { Double($0.shards) }
+      { Double($0.statistics.window) }
     ),
     (
       gauge(
@@ -106,10 +116,59 @@ enum RemoteMetrics {
       { Double($0.queue.maxSamplesPerSend) }
     ),
     (
+      counter("prometheus_remote_storage_histograms_total", "Total number of histograms sent to remote storage."),
+      { Double($0.statistics.sent.histograms) }
+    ),
+    (
+      counter("prometheus_remote_storage_exemplars_total", "Total number of exemplars sent to remote storage."),
+      { Double($0.statistics.sent.exemplars) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_metadata_total", "Total number of metadata entries sent to remote storage."),
+      { Double($0.statistics.metadataSent) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_metadata_failed_total",
+        "Total number of metadata entries which failed on send to remote storage, non-recoverable errors."),
+      { Double($0.statistics.metadataFailed) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_metadata_bytes_total",
+        "The total number of bytes of metadata sent by the queue after compression."),
+      { Double($0.statistics.metadataBytes) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_histograms_retried_total",
+        "Total number of histograms which failed on send to remote storage but were retried because the send error "
+          + "was recoverable."),
+      { Double($0.statistics.retried.histograms) }
+    ),
+    (
+      counter(
+        "prometheus_remote_storage_exemplars_retried_total",
+        "Total number of exemplars which failed on send to remote storage but were retried because the send error "
+          + "was recoverable."),
+      { Double($0.statistics.retried.exemplars) }
+    ),
+    (
+      counter(
+        "pilotfish_remote_write_samples_resent_total",
+        "Samples that the receiver took at a second or later attempt."),
+      { Double($0.statistics.resent) }
+    ),
+    (
+      gauge("pilotfish_remote_write_requests_in_flight", "Requests on their way."),
+      { Double($0.statistics.inFlight) }
+    ),
+    (
       gauge(
         "pilotfish_remote_write_oldest_unsent_seconds",
-        "How long the oldest sample has waited that is not on its way yet."),
-      { $0.oldestWait }
+        "The age of the oldest sample that the receiver has not taken yet."),
+      { $0.oldestUnsent }
     ),
   ]
 

@@ -1,0 +1,149 @@
+import Glibc
+import Synchronization
+
+/// The log's folder: which segments there are. Only one process uses it at a time.
+final class LogFolder: Sendable {
+  struct Segment {
+    let first: Ordinal
+    var bytes: Int
+    /// Milliseconds since the epoch; nil when the file was not asked yet.
+    var created: Int64?
+  }
+
+  let path: String
+  private let lockDescriptor: CInt
+  private let state = Mutex<[Segment]>([])
+
+  /// Opens the folder, which is made if need be.
+  ///
+  /// - Throws: when it cannot be used, or when another process uses it.
+  init(path: String, isLocked: Bool) throws(LogError) {
+    self.path = path
+    try Self.makeFolder(path)
+    lockDescriptor = isLocked ? try Self.lock(path) : -1
+    let segments = try Self.list(path)
+    state.withLock { $0 = segments }
+  }
+
+  deinit { if lockDescriptor >= 0 { close(lockDescriptor) } }
+
+  func path(of first: Ordinal) -> String { "\(path)/\(LogFormat.fileName(first))" }
+
+  /// The file of a remote's acknowledgement.
+  func cursorPath(_ remote: String) -> String { "\(path)/\(remote).cursor" }
+
+  // MARK: Segments
+
+  /// In order.
+  var segments: [Segment] { state.withLock { $0 } }
+  var bytes: Int { state.withLock { $0.reduce(0) { $0 + $1.bytes } } }
+  /// The first sample of the oldest segment; the largest ordinal when there is none.
+  var oldest: Ordinal { state.withLock { $0.first?.first ?? .max } }
+
+  func hasSegment(after first: Ordinal) -> Bool { segment(after: first) != nil }
+  func segment(after first: Ordinal) -> Ordinal? { state.withLock { $0.first { $0.first > first }?.first } }
+
+  /// The segment that holds the sample, if any does, or else the first one behind it.
+  func segment(holding ordinal: Ordinal) -> Ordinal? {
+    state.withLock { segments in (segments.last { $0.first <= ordinal } ?? segments.first)?.first }
+  }
+
+  func add(_ first: Ordinal) { state.withLock { $0.append(Segment(first: first, bytes: 0)) } }
+  func grow(_ first: Ordinal, to bytes: Int) {
+    state.withLock { segments in
+      if let index = segments.lastIndex(where: { $0.first == first }) { segments[index].bytes = bytes }
+    }
+  }
+
+  /// When the segment was begun, milliseconds since the epoch.
+  func created(_ first: Ordinal) -> Int64? {
+    if let known = state.withLock({ $0.first { $0.first == first }?.created }) { return known }
+    guard let created = (try? SegmentFile(path: path(of: first)))?.created else { return nil }
+    state.withLock { segments in
+      if let index = segments.firstIndex(where: { $0.first == first }) { segments[index].created = created }
+    }
+    return created
+  }
+
+  /// Deletes a segment. What a reader has open it can read on.
+  func delete(_ first: Ordinal) {
+    unlink(path(of: first))
+    state.withLock { $0.removeAll { $0.first == first } }
+  }
+
+  /// Makes the log ready to be written on: the last segment is cut behind its last whole record, as a crash may have
+  /// left half of one; an empty one is deleted. Gives the ordinal that comes next.
+  func recover(report: (String) -> Void) throws(LogError) -> Ordinal {
+    while let last = segments.last {
+      let path = path(of: last.first)
+      guard let file = try? SegmentFile(path: path) else {
+        report("\(path): no segment; deleted")
+        delete(last.first)
+        continue
+      }
+      var record = LogRecord()
+      var end = last.first
+      reading: while true {
+        switch file.next(into: &record) {
+        case .record: end = record.end
+        case .end: break reading
+        case .damage(let error):
+          report("\(path): \(error) at byte \(file.position)")
+          break reading
+        }
+      }
+      if end > last.first {
+        if file.position < last.bytes {
+          report("\(path): cut from \(last.bytes) to \(file.position) bytes")
+          guard truncate(path, off_t(file.position)) == 0 else { throw LogError("truncate", path, errno) }
+          grow(last.first, to: file.position)
+        }
+        return end
+      }
+      delete(last.first)
+    }
+    return 1
+  }
+
+  // MARK: Files
+
+  private static func makeFolder(_ path: String) throws(LogError) {
+    var end = path.startIndex
+    repeat {
+      end = path[path.index(after: end)...].firstIndex(of: "/") ?? path.endIndex
+      let part = String(path[..<end])
+      if mkdir(part, 0o755) != 0, errno != EEXIST { throw LogError("mkdir", part, errno) }
+    } while end < path.endIndex && path.index(after: end) < path.endIndex
+  }
+
+  /// The lock goes with the process, however it ends.
+  private static func lock(_ folder: String) throws(LogError) -> CInt {
+    let path = folder + "/lock"
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw LogError("open", path, errno) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      close(descriptor)
+      guard code == EWOULDBLOCK else { throw LogError("lock", path, code) }
+      throw LogError(
+        "lock", path, reason: "another pilotfish uses this folder; give each its own --storage.agent.path")
+    }
+    return descriptor
+  }
+
+  static func list(_ path: String) throws(LogError) -> [Segment] {
+    guard let stream = opendir(path) else { throw LogError("open", path, errno) }
+    defer { closedir(stream) }
+    var segments: [Segment] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      guard let first = LogFormat.ordinal(fileName: name) else { continue }
+      var status = stat()
+      guard stat("\(path)/\(name)", &status) == 0 else { continue }
+      segments.append(Segment(first: first, bytes: Int(status.st_size)))
+    }
+    return segments.sorted { $0.first < $1.first }
+  }
+}

@@ -1,0 +1,158 @@
+import Exposition
+
+/// Samples read from the log, one after the other without a gap; each is held in the label table.
+struct LogChunk {
+  /// Why samples before the first one are missing.
+  enum Gap: String {
+    /// The segments that held them were deleted to keep within the limits.
+    case retention
+    /// They were in memory only, while the log could not be written.
+    case unlogged
+    /// They were in the damaged part of a segment.
+    case damage
+  }
+
+  var first: Ordinal
+  var samples: [Sample] = []
+  var attachments: [(ordinal: Ordinal, content: Attachment.Content)] = []
+  var gap: Gap?
+
+  var end: Ordinal { first + Ordinal(samples.count) }
+}
+
+/// Reads the log for one remote.
+///
+/// `@unchecked Sendable`: its sender asks for the next samples only when it has got the last ones.
+final class LogReader: @unchecked Sendable {
+  /// The series number of samples whose series the table did not take.
+  static let refusedSeries = SeriesID(rawValue: .max)
+
+  private let folder: LogFolder
+  private let store: SampleStore
+  private var file: SegmentFile?
+  /// The number in the label table of each series of the segment; `.max` for those that it refused.
+  private var numbers: [UInt32] = []
+  private var record = LogRecord()
+  /// Samples of `record` that were handed out.
+  private var used = 0
+  private var damage: LogDamage?
+
+  init(folder: LogFolder, store: SampleStore) {
+    self.folder = folder
+    self.store = store
+  }
+
+  /// The samples from `position` on, at most `count` and some of one more record, and why any before them are missing.
+  /// Empty when there are none (yet); `report` is told of damage.
+  func read(from position: Ordinal, count: Int, report: (String) -> Void) -> LogChunk {
+    var chunk = LogChunk(first: position)
+    while chunk.samples.count < count {
+      if used < record.count {
+        take(&chunk, from: position)
+        continue
+      }
+      guard let file else {
+        guard open(at: chunk.end) else { break }
+        continue
+      }
+      switch file.next(into: &record) {
+      case .record: resolve(file)
+      case .end:
+        // Behind the segment that is being written there is none.
+        guard folder.hasSegment(after: file.first) else { return chunk }
+        if !file.isAtEnd, damage == nil { report("\(LogFormat.fileName(file.first)): it ends within a record") }
+        advance(behind: file.first)
+      case .damage(let error):
+        if damage == nil { report("\(LogFormat.fileName(file.first)): \(error) at byte \(file.position)") }
+        damage = error
+        guard folder.hasSegment(after: file.first) else { return chunk }
+        advance(behind: file.first)
+      }
+    }
+    return chunk
+  }
+
+  /// Gives up what is open: the next read starts from its position.
+  func close() {
+    forgetSeries()
+    file = nil
+    record.removeAll()
+    used = 0
+  }
+
+  private func take(_ chunk: inout LogChunk, from position: Ordinal) {
+    let next = record.first + Ordinal(used)
+    if next < chunk.end {
+      used = min(record.count, used + Int(min(chunk.end - next, Ordinal(record.count))))
+      return
+    }
+    if next > chunk.end {
+      // What was read before the gap goes first.
+      guard chunk.samples.isEmpty else { return }
+      chunk.gap = damage != nil ? .damage : position < folder.oldest ? .retention : .unlogged
+      damage = nil
+      chunk.first = next
+    }
+    let start = used
+    store.withIntake { intake in
+      for index in start..<record.count {
+        let number = numbers[Int(record.slots[index])]
+        if number != .max { intake.table.hold(number) }
+        chunk.samples.append(
+          Sample(
+            series: SeriesID(rawValue: number), timestamp: record.timestamps[index],
+            value: Double(bitPattern: record.values[index])))
+      }
+    }
+    for attachment in record.attachments where attachment.sample >= start {
+      chunk.attachments.append((record.first + Ordinal(attachment.sample), attachment.content))
+    }
+    used = record.count
+  }
+
+  /// Registers the series that the record has defined.
+  private func resolve(_ file: SegmentFile) {
+    used = 0
+    let decoder = file.decoder
+    guard !decoder.defined.isEmpty || !decoder.redescribed.isEmpty || !decoder.started.isEmpty else { return }
+    store.withIntake { intake in
+      for series in decoder.defined {
+        numbers.append(intake.table.register(series.labels, series.metadata) ?? .max)
+      }
+      for (slot, start) in decoder.started where numbers[Int(slot)] != .max {
+        // What a scrape has said since holds.
+        if intake.table.start(of: numbers[Int(slot)]) == nil { intake.table.setStart(start, of: numbers[Int(slot)]) }
+      }
+    }
+  }
+
+  /// Opens the segment that holds `position`, or else the first one behind it.
+  private func open(at position: Ordinal) -> Bool {
+    forgetSeries()
+    guard let first = folder.segment(holding: position) else { return false }
+    file = try? SegmentFile(path: folder.path(of: first))
+    if file == nil {
+      // Deleted meanwhile, or damaged in its header: the next one is tried.
+      damage = LogDamage("unreadable header")
+      guard folder.hasSegment(after: first) else { return false }
+      advance(behind: first)
+    }
+    return file != nil
+  }
+
+  private func advance(behind first: Ordinal) {
+    forgetSeries()
+    record.removeAll()
+    used = 0
+    file = folder.segment(after: first).flatMap { try? SegmentFile(path: folder.path(of: $0)) }
+  }
+
+  private func forgetSeries() {
+    guard !numbers.isEmpty else { return }
+    store.withIntake { intake in
+      for number in numbers where number != .max { intake.release(number) }
+      intake.forgetReclaimed()
+    }
+    numbers.removeAll()
+  }
+}

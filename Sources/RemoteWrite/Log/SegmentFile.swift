@@ -1,0 +1,115 @@
+import Bytes
+import Compression
+import Glibc
+
+/// One segment's file, read from front to back, record by record.
+final class SegmentFile {
+  enum Next {
+    /// A record was read into the buffer that was given.
+    case record
+    /// There is no whole record behind the last one (yet).
+    case end
+    /// What follows is no record.
+    case damage(LogDamage)
+  }
+
+  private static let bufferLength = 256 << 10
+
+  /// The ordinal that the header says.
+  let first: Ordinal
+  /// Milliseconds since the epoch.
+  let created: Int64
+  /// How far whole, undamaged records go, in bytes.
+  private(set) var position: Int
+  private(set) var decoder = SegmentDecoder()
+
+  private let descriptor: CInt
+  private var buffer = [UInt8](repeating: 0, count: bufferLength)
+  /// Where in the file the buffer starts, and how much of it is filled.
+  private var bufferStart = 0
+  private var bufferCount = 0
+
+  /// Opens a segment.
+  init(path: String) throws(LogError) {
+    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw LogError("open", path, errno) }
+    var header = [UInt8](repeating: 0, count: LogFormat.headerLength)
+    let count = pread(descriptor, &header, header.count, 0)
+    guard count == header.count, let (first, created) = LogFormat.readHeader(header.span.bytes) else {
+      close(descriptor)
+      throw LogError("read", path, reason: "it does not begin with the header of a segment of version 1")
+    }
+    self.first = first
+    self.created = created
+    position = header.count
+  }
+
+  deinit { close(descriptor) }
+
+  /// Reads the next record.
+  func next(into record: inout LogRecord) -> Next {
+    guard fill(LogFormat.recordHeaderLength) else { return .end }
+    var offset = position - bufferStart
+    let (length, sum) = withBuffer { ($0.littleEndian32(at: offset), $0.littleEndian32(at: offset + 4)) }
+    guard length > 0, length <= LogFormat.longestRecord else {
+      return .damage(LogDamage("a record has an impossible length"))
+    }
+    guard fill(LogFormat.recordHeaderLength + Int(length)) else { return .end }
+    offset = position - bufferStart + LogFormat.recordHeaderLength
+    let damage: LogDamage? = withBuffer { bytes in
+      let payload = bytes.extracting(offset..<offset + Int(length))
+      guard payload.withUnsafeBytes({ Checksum.crc32($0) }) == sum else {
+        return LogDamage("a record's checksum is wrong")
+      }
+      do throws(LogDamage) {
+        try decoder.decode(payload, into: &record)
+        return nil
+      } catch { return error }
+    }
+    if let damage { return .damage(damage) }
+    position += LogFormat.recordHeaderLength + Int(length)
+    return .record
+  }
+
+  /// Whether the file ends where the last record did.
+  var isAtEnd: Bool {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 && Int(status.st_size) <= position
+  }
+
+  private func withBuffer<R>(_ body: (RawSpan) -> R) -> R {
+    let bytes = buffer
+    return body(bytes.span.bytes)
+  }
+
+  /// Makes sure that the buffer holds `count` bytes from the position on; false when the file is shorter.
+  private func fill(_ count: Int) -> Bool {
+    let held = bufferStart + bufferCount - position
+    if position >= bufferStart, held >= count { return true }
+    if count > buffer.count { buffer = [UInt8](repeating: 0, count: count + Self.bufferLength) }
+    bufferStart = position
+    bufferCount = 0
+    while bufferCount < count {
+      let got = buffer.withUnsafeMutableBytes { bytes in
+        pread(descriptor, bytes.baseAddress! + bufferCount, bytes.count - bufferCount, off_t(bufferStart + bufferCount))
+      }
+      if got < 0, errno == EINTR { continue }
+      guard got > 0 else { return false }
+      bufferCount += got
+    }
+    return true
+  }
+}
+
+/// Why the log's folder or one of its files cannot be used.
+public struct LogError: Error, CustomStringConvertible {
+  public let description: String
+
+  init(_ call: String, _ path: String, _ code: CInt) {
+    self.init(call, path, reason: String(cString: strerror(code)))
+  }
+
+  init(_ call: String, _ path: String, reason: String) {
+    description = "log: \(call) \(path): \(reason)"
+  }
+}

@@ -1,0 +1,104 @@
+import Exposition
+import NIOCore
+
+/// Samples on their way: a stretch of the order in which samples were appended, or what is left of it.
+///
+/// A refused batch is cut in two to find what is refused; its parts are sent one after the other.
+final class Batch {
+  /// The two halves of a part that was refused.
+  final class Halves {
+    /// The first half, if it was refused: what becomes of it the second one decides.
+    var refused: Part?
+    var isFirstTaken = false
+  }
+
+  /// What is sent in one request.
+  struct Part {
+    var range: Range<Int>
+    /// Nil: the whole batch.
+    var halves: Halves?
+    var isSecond = false
+  }
+
+  /// Where its samples stand among all.
+  let range: Range<Ordinal>
+  let outgoing: Outgoing
+  /// Marks the batch's series in the sender's table.
+  let mark: UInt8
+
+  /// The part that is on its way, and those that come after it, last first.
+  var part: Part
+  var rest: [Part] = []
+
+  /// The part, encoded; nil when that has to be done (again).
+  var body: ByteBuffer?
+  var content = RequestContent()
+  var oldest = Int64.min
+
+  var isSending = false
+  var attempt = 0
+  var backoff: Backoff
+  /// When it may be sent again.
+  var notBefore = NIODeadline.now()
+
+  init(_ range: Range<Ordinal>, _ outgoing: Outgoing, mark: UInt8, backoff: Backoff) {
+    self.range = range
+    self.outgoing = outgoing
+    self.mark = mark
+    self.backoff = backoff
+    part = Part(range: outgoing.samples.indices, halves: nil)
+  }
+
+  /// Puts the halves of a part in front of what is left; false when it has but one sample.
+  func split(_ part: Part) -> Bool {
+    guard part.range.count > 1 else { return false }
+    var middle = part.range.lowerBound + part.range.count / 2
+    // A series stays whole, if it is not all there is: its samples must arrive in order.
+    let samples = outgoing.samples
+    while middle < part.range.upperBound, samples[middle].series == samples[middle - 1].series { middle += 1 }
+    if middle == part.range.upperBound { middle = part.range.lowerBound + part.range.count / 2 }
+    let halves = Halves()
+    rest.append(Part(range: middle..<part.range.upperBound, halves: halves, isSecond: true))
+    rest.append(Part(range: part.range.lowerBound..<middle, halves: halves))
+    return true
+  }
+
+  /// Moves on to the next part; false when there is none.
+  func advance() -> Bool {
+    body = nil
+    attempt = 0
+    guard let next = rest.popLast() else { return false }
+    part = next
+    return true
+  }
+
+  /// The part was taken.
+  func take() {
+    guard let halves = part.halves else { return }
+    if !part.isSecond {
+      halves.isFirstTaken = true
+    } else if let refused = halves.refused, !split(refused) {
+      dropped.append(refused.range)
+    }
+  }
+
+  /// The part was refused: it is cut in two as long as that finds parts that are taken. When both halves are refused,
+  /// so is all there is in them, and to ask further would only be a crowd of requests.
+  func refuse() {
+    guard let halves = part.halves else {
+      if !split(part) { dropped.append(part.range) }
+      return
+    }
+    if !part.isSecond {
+      halves.refused = part
+    } else if let refused = halves.refused {
+      dropped += [refused.range, part.range]
+    } else if !split(part) {
+      dropped.append(part.range)
+    }
+  }
+
+  /// Samples that the receiver has refused for good, and how; the sender counts them and empties the list.
+  var dropped: [Range<Int>] = []
+  var refusal = (status: 0, reason: "")
+}
