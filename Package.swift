@@ -71,6 +71,9 @@ let package = Package(
       name: "Benchmarks",
       dependencies: ["Scraping", "RemoteWrite", "Exposition", "Compression", "Bytes", "CAllocations"],
       path: "Benchmarks/Benchmarks", swiftSettings: swift),
+    .executableTarget(
+      name: "Transport", dependencies: ["HTTPClient", "CAllocations"] + nio, path: "Benchmarks/Transport",
+      swiftSettings: swift),
     .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
 
     .executableTarget(

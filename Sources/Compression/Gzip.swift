@@ -75,8 +75,7 @@ public enum GunzipError: Error, Equatable, CustomStringConvertible {
 public final class Gunzip {
   /// On the heap because zlib holds on to its address.
   private let stream: UnsafeMutablePointer<z_stream>
-  private let window = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-  private let limit: Int
+  private var limit: Int
   /// Decompressed bytes so far.
   private var count = 0
   private var isBetweenMembers = false
@@ -93,19 +92,35 @@ public final class Gunzip {
   deinit {
     inflateEnd(stream)
     stream.deallocate()
-    window.deallocate()
   }
 
-  /// Decompresses the next bytes of the stream, and hands what comes of them to `output` in pieces of up to 64 KiB,
-  /// which are valid as long as it runs. After an error the stream is of no more use.
-  public func feed(_ bytes: UnsafeRawBufferPointer, _ output: (UnsafeRawBufferPointer) -> Void) throws(GunzipError) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
-      rest = rest.dropFirst(piece.count)
-      stream.pointee.next_in = piece.zlibInput
-      stream.pointee.avail_in = UInt32(piece.count)
-      try inflatePiece(output)
+  /// Begins with another stream: cheaper than a new one.
+  public func reset(limit: Int) {
+    inflateReset(stream)
+    self.limit = limit
+    count = 0
+    isBetweenMembers = false
+  }
+
+  /// The least room that `feed` is to be given each time.
+  public static let room = 16 << 10
+
+  /// Decompresses the next bytes of the stream. `output` is called with a function that writes what comes of them to
+  /// the memory it is given, and returns how many bytes there are now. After an error the stream is of no more use.
+  public func feed(
+    _ bytes: RawSpan, _ output: ((UnsafeMutableRawBufferPointer) -> Int) -> Void
+  ) throws(GunzipError) {
+    var start = 0
+    while start < bytes.byteCount {
+      // zlib counts in 32 bits, so a very long input goes in by pieces.
+      let end = start + min(1 << 30, bytes.byteCount - start)
+      let fault = bytes.extracting(start..<end).withUnsafeBytes { piece in
+        stream.pointee.next_in = piece.zlibInput
+        stream.pointee.avail_in = UInt32(piece.count)
+        return inflatePiece(output)
+      }
+      if let fault { throw fault }
+      start = end
     }
   }
 
@@ -114,27 +129,36 @@ public final class Gunzip {
     guard isBetweenMembers else { throw .truncated }
   }
 
-  private func inflatePiece(_ output: (UnsafeRawBufferPointer) -> Void) throws(GunzipError) {
+  private func inflatePiece(_ output: ((UnsafeMutableRawBufferPointer) -> Int) -> Void) -> GunzipError? {
+    var isFull = false
     repeat {
       if isBetweenMembers {
         inflateReset(stream)
         isBetweenMembers = false
       }
-      stream.pointee.next_out = window.baseAddress!.assumingMemoryBound(to: UInt8.self)
-      stream.pointee.avail_out = UInt32(window.count)
-      let status = inflate(stream, Z_NO_FLUSH)
-      let produced = window.count - Int(stream.pointee.avail_out)
-      guard produced <= limit - count else { throw .tooLarge(limit: limit) }
-      count += produced
-      if produced > 0 { output(UnsafeRawBufferPointer(rebasing: window[..<produced])) }
+      var status = Z_OK
+      output { memory in
+        // One byte beyond the limit, to see that there are more.
+        let allowed = limit - count
+        let room = min(memory.count, min(allowed, 1 << 30) + 1)
+        stream.pointee.next_out = memory.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_out = UInt32(room)
+        status = inflate(stream, Z_NO_FLUSH)
+        isFull = stream.pointee.avail_out == 0
+        let produced = room - Int(stream.pointee.avail_out)
+        count += produced
+        return min(produced, allowed)
+      }
+      guard count <= limit else { return .tooLarge(limit: limit) }
       switch status {
       case Z_STREAM_END: isBetweenMembers = true
       case Z_OK, Z_BUF_ERROR: break  // Z_BUF_ERROR: nothing could be done, more input is needed
       default:
-        throw .corrupt(stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(status)")
+        return .corrupt(stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(status)")
       }
-      // A full window may leave more behind in zlib, even when all input was taken.
-    } while stream.pointee.avail_in > 0 || (stream.pointee.avail_out == 0 && !isBetweenMembers)
+      // Where the room was filled, more may be left behind in zlib, even when all input was taken.
+    } while stream.pointee.avail_in > 0 || (isFull && !isBetweenMembers)
+    return nil
   }
 }
 

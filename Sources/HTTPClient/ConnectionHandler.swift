@@ -1,18 +1,23 @@
+import Glibc
 import NIOCore
-import NIOHTTP1
 
-/// The end of a connection's pipeline: it sends one request at a time, hands the parts of the answer to the call
-/// they belong to, and gives the connection to the pool in between.
+/// The end of a connection's pipeline: it sends one request at a time, puts its answer together, and gives the
+/// connection to the pool in between. Bytes go in and out, so that TLS may stand before it.
 final class ConnectionHandler: ChannelInboundHandler {
-  typealias InboundIn = HTTPClientResponsePart
-  typealias OutboundOut = HTTPClientRequestPart
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
 
   private let origin: Origin
   private let pool: ConnectionPool
   /// Nil before and after the connection stands.
   private var context: ChannelHandlerContext?
   private var call: HTTPCall?
+  private var answer = ResponseAssembly(isAnswerToHead: false, limit: 0)
   private var isRequestSent = true
+  private var hasLowWaterMark = false
+
+  /// A rest of an answer that is worth waiting for.
+  private static let leastRest = 16 << 10
 
   init(_ origin: Origin, _ pool: ConnectionPool) {
     self.origin = origin
@@ -20,20 +25,20 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   /// Sends a request for `call`; false when the connection has ended.
-  func start(_ call: HTTPCall, _ request: PreparedRequest) -> Bool {
+  func start(_ call: HTTPCall, _ request: PreparedRequest, limit: Int) -> Bool {
     guard let context, context.channel.isActive else { return false }
     self.call = call
-    let body = request.body
-    context.write(wrapOutboundOut(.head(request.headAndLength)), promise: nil)
-    if body.readableBytes == 0 {
-      context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-    } else {
-      isRequestSent = false
-      let sent = context.eventLoop.makePromise(of: Void.self)
-      sent.futureResult.assumeIsolated().whenSuccess { self.isRequestSent = true }
-      context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-      context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
+    answer = ResponseAssembly(isAnswerToHead: request.isHead, limit: limit)
+    guard let lengthLine = request.lengthLine else {
+      context.writeAndFlush(wrapOutboundOut(request.head), promise: nil)
+      return true
     }
+    isRequestSent = false
+    let sent = context.eventLoop.makePromise(of: Void.self)
+    sent.futureResult.assumeIsolated().whenSuccess { self.isRequestSent = true }
+    context.write(wrapOutboundOut(request.head), promise: nil)
+    context.write(wrapOutboundOut(lengthLine), promise: nil)
+    context.writeAndFlush(wrapOutboundOut(request.body), promise: sent)
     return true
   }
 
@@ -47,49 +52,75 @@ final class ConnectionHandler: ChannelInboundHandler {
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard let call else { return context.close(promise: nil) }
-    switch unwrapInboundIn(data) {
-    case .head(let head): call.received(head)
-    case .body(let part): call.received(part)
-    case .end:
-      self.call = nil
-      // A server that answers before it has read the whole request is not given another one behind it.
-      let isReusable = call.isKeepAlive && isRequestSent && context.channel.isActive
-      if !isReusable || !pool.put(self, origin) { context.close(promise: nil) }
-      call.receivedEnd()
+    let data = unwrapInboundIn(data)
+    defer { pool.buffers.giveReceiving(data) }
+    guard call != nil else { return context.close(promise: nil) }
+    do throws(ResponseFault) {
+      guard let response = try answer.append(data, pool.buffers) else { return awaitRest(context) }
+      finish(context, response)
+    } catch {
+      fail(context, error)
     }
   }
 
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    let call = self.call
-    self.call = nil
-    context.close(promise: nil)
-    call?.connectionEnded(error)
-  }
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { end(error) }
 
   func channelInactive(context: ChannelHandlerContext) {
-    let call = self.call
-    self.call = nil
     pool.remove(self, origin)
-    call?.connectionEnded(ChannelError.eof)
+    if call != nil, answer.hasBegun {
+      do throws(ResponseFault) {
+        finish(context, try answer.close(pool.buffers))
+      } catch {
+        fail(context, error)
+      }
+    }
+    end(ChannelError.eof)
     context.fireChannelInactive()
   }
-}
 
-/// Reads of 64 KiB, without keeping a buffer of that size in every idle connection.
-///
-/// NIO keeps the first buffer that a channel's allocator made for as long as the channel lives, and with
-/// `maxMessagesPerRead` 1 no other one: so the first is small.
-struct ReceiveAllocator: RecvByteBufferAllocator {
-  private var hasRead = false
-
-  func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
-    allocator.buffer(capacity: hasRead ? 64 << 10 : 1 << 10)
+  private func finish(_ context: ChannelHandlerContext, _ response: HTTPResponse) {
+    guard let call else { return }
+    self.call = nil
+    if hasLowWaterMark { setLowWaterMark(context, 1) }
+    var answer = self.answer
+    self.answer = ResponseAssembly(isAnswerToHead: false, limit: 0)
+    // A server that answers before it has read the whole request is not given another one behind it.
+    let isReusable = answer.isKeepAlive && isRequestSent && context.channel.isActive
+    if !isReusable || !pool.put(self, origin) { context.close(promise: nil) }
+    call.received(response)
+    answer.recycle(pool.buffers)
   }
 
-  /// True, "the next buffer may be larger", keeps NIO from using the first one again.
-  mutating func record(actualReadBytes: Int) -> Bool {
-    hasRead = true
-    return true
+  private func fail(_ context: ChannelHandlerContext, _ fault: ResponseFault) {
+    let call = self.call
+    self.call = nil
+    answer.recycle(pool.buffers)
+    context.close(promise: nil)
+    call?.failed(fault)
+  }
+
+  /// The connection broke.
+  private func end(_ error: any Error) {
+    let call = self.call
+    self.call = nil
+    context?.close(promise: nil)
+    call?.connectionEnded(error, hasAnswerBegun: answer.hasBegun)
+  }
+
+  // MARK: - Few reads
+
+  /// Large rests of answers wake the event loop once, not once for each packet: the kernel tells us when all is there,
+  /// when its memory is full, or when the connection has ended.
+  private func awaitRest(_ context: ChannelHandlerContext) {
+    guard !hasLowWaterMark, let rest = answer.missing, rest > Self.leastRest else { return }
+    setLowWaterMark(context, min(rest, SpareBuffers.receiveCapacity))
+  }
+
+  private func setLowWaterMark(_ context: ChannelHandlerContext, _ bytes: Int) {
+    let option = ChannelOptions.Types.SocketOption(
+      level: .socket, name: NIOBSDSocket.Option(rawValue: SO_RCVLOWAT))
+    // A channel of another kind has none; then there are a few more reads.
+    guard (try? context.channel.syncOptions?.setOption(option, value: bytes)) != nil else { return }
+    hasLowWaterMark = bytes > 1
   }
 }

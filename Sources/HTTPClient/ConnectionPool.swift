@@ -11,8 +11,8 @@ struct Origin: Hashable, Sendable {
   }
 }
 
-/// What the requests of one event loop share: the connections on which no request is under way, by server, and the
-/// timer of the deadlines.
+/// What the requests of one event loop share: the connections on which no request is under way, by server, the
+/// timer of the deadlines, and spare memory.
 ///
 /// `@unchecked Sendable`: used on `eventLoop` only, once it is made.
 final class ConnectionPool: @unchecked Sendable {
@@ -23,6 +23,7 @@ final class ConnectionPool: @unchecked Sendable {
 
   let eventLoop: any EventLoop
   let deadlines: Deadlines
+  let buffers = SpareBuffers()
   private let connectionsPerHost: Int
   private let idleTimeout: TimeAmount
   private var idle: [Origin: [Idle]] = [:]

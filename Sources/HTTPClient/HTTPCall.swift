@@ -1,5 +1,4 @@
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 
 /// A request under way: its connection, deadline, redirects, and the one who waits.
@@ -24,16 +23,13 @@ public final class HTTPCall: @unchecked Sendable {
   private var connection: ConnectionHandler?
   /// Whether the connection was used before: the server may have closed it while the request was under way.
   private var isKeptConnection = false
-  private var hasHead = false
   private var redirects = 0
-  private var response: ResponseCollector
 
   init(_ request: PreparedRequest, _ limits: HTTPLimits, _ pool: ConnectionPool) {
     self.request = request
     self.limits = limits
     self.pool = pool
     deadline = .now() + TimeAmount(clamping: limits.timeout)
-    response = ResponseCollector(request.request, limit: limits.bodyBytes)
   }
 
   /// Closes the connection and completes the call with `.cancelled`. Nothing happens when it is done. To be called on
@@ -77,18 +73,14 @@ public final class HTTPCall: @unchecked Sendable {
     let bootstrap = ClientBootstrap(group: pool.eventLoop)
       .connectTimeout(max(deadline - .now(), .milliseconds(1)))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelOption(.recvAllocator, value: ReceiveAllocator())
+      .channelOption(.recvAllocator, value: ReceiveAllocator(pool.buffers))
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           guard !self.isFinished else { throw ChannelError.alreadyClosed }
           self.connecting.append(channel)
-          let decoder = HTTPResponseDecoder(
-            leftOverBytesStrategy: .dropBytes, informationalResponseStrategy: .drop,
-            limitConfiguration: .ofResponses)
-          try channel.pipeline.syncOperations.addHandlers([
-            HTTPRequestEncoder(), ByteToMessageHandler(decoder), ConnectionHandler(self.request.origin, self.pool),
-          ])
+          let handler = ConnectionHandler(self.request.origin, self.pool)
+          try channel.pipeline.syncOperations.addHandler(handler)
         }
       }
     connected(to: bootstrap, url).whenComplete { result in
@@ -113,7 +105,7 @@ public final class HTTPCall: @unchecked Sendable {
       send(on: try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self))
     } catch {
       channel.close(promise: nil)
-      connectionEnded(error)
+      connectionEnded(error, hasAnswerBegun: false)
     }
   }
 
@@ -122,24 +114,14 @@ public final class HTTPCall: @unchecked Sendable {
   private func send(on connection: ConnectionHandler) {
     guard !isFinished else { return connection.abandon() }
     self.connection = connection
-    if !connection.start(self, request) { connectionEnded(ChannelError.eof) }
+    if !connection.start(self, request, limit: limits.bodyBytes) {
+      connectionEnded(ChannelError.eof, hasAnswerBegun: false)
+    }
   }
 
-  var isKeepAlive: Bool { response.isKeepAlive }
-
-  func received(_ head: HTTPResponseHead) {
-    hasHead = true
-    do { try response.append(head) } catch { fail(error) }
-  }
-
-  func received(_ part: ByteBuffer) {
-    do { try response.append(part) } catch { fail(error) }
-  }
-
-  func receivedEnd() {
+  func received(_ response: HTTPResponse) {
     connection = nil
     do throws(HTTPClientError) {
-      let response = try response.end()
       guard limits.redirects > 0, let next = try request.request.redirected(by: response) else {
         return finish(.success(response))
       }
@@ -148,20 +130,23 @@ public final class HTTPCall: @unchecked Sendable {
       }
       redirects += 1
       request = PreparedRequest(next)
-      hasHead = false
-      self.response = ResponseCollector(next, limit: limits.bodyBytes)
       send()
     } catch {
       finish(.failure(error))
     }
   }
 
-  /// The connection ended or failed before the answer was complete. A kept one on which not a byte came back is most
+  func failed(_ fault: ResponseFault) {
+    connection = nil
+    finish(.failure(HTTPClientError(answering: attempt, fault, limit: limits.bodyBytes)))
+  }
+
+  /// The connection ended or failed before there was an answer. A kept one on which not a byte came back is most
   /// likely one that the server had just closed: then the request goes once more, on a fresh one.
-  func connectionEnded(_ error: any Error) {
+  func connectionEnded(_ error: any Error, hasAnswerBegun: Bool) {
     connection = nil
     guard !isFinished else { return }
-    if isKeptConnection, !hasHead, error is ChannelError || error is IOError {
+    if isKeptConnection, !hasAnswerBegun, error is ChannelError || error is IOError {
       isKeptConnection = false
       connect()
     } else {
@@ -190,16 +175,5 @@ public final class HTTPCall: @unchecked Sendable {
     } else {
       completion(outcome)
     }
-  }
-}
-
-extension NIOHTTPDecoderLimitConfiguration {
-  /// No exporter or receiver comes near.
-  fileprivate static var ofResponses: Self {
-    var limits = Self()
-    limits.maxHeaderFieldSize = 64 << 10
-    limits.maxHeaderListSize = 256 << 10
-    limits.maxHeaderFieldCount = 256
-    return limits
   }
 }

@@ -1,7 +1,5 @@
-import Compression
 import Glibc
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 
 /// Why a request got no answer. Reads as Go's net/http does, because that is what operators search for:
@@ -97,31 +95,21 @@ extension HTTPClientError {
     }
   }
 
-  /// `error`: what ended an exchange on a connection.
+  /// `error`: what ended a connection.
   init(exchanging attempt: Attempt, _ error: any Error) {
     switch error {
-    case let error as HTTPClientError:
-      self = error
-    case HTTPParserError.invalidEOFState:
-      self = .connection(attempt, reason: "unexpected EOF")
-    case let error as IOError:
-      self = .connection(attempt, reason: reasonText(error.errnoCode))
-    case let error as HTTPParserError:
-      self = .malformedResponse(attempt, reason: "malformed HTTP response: \(error)")
-    case is NIOHTTPDecoderError:
-      self = .malformedResponse(attempt, reason: "malformed HTTP response: it was not asked for")
-    case is ChannelError:
-      self = .connection(attempt, reason: "EOF")
-    default:
-      self = .connection(attempt, reason: "\(error)")
+    case let error as IOError: self = .connection(attempt, reason: reasonText(error.errnoCode))
+    case is ChannelError: self = .connection(attempt, reason: "EOF")
+    default: self = .connection(attempt, reason: "\(error)")
     }
   }
 
-  init(decompressing attempt: Attempt, _ error: GunzipError) {
-    switch error {
-    case .tooLarge(let limit): self = .bodyTooLarge(attempt, limit: limit)
+  /// `limit`: of the body, in bytes.
+  init(answering attempt: Attempt, _ fault: ResponseFault, limit: Int) {
+    switch fault {
+    case .malformed(let reason): self = .malformedResponse(attempt, reason: reason)
     case .truncated: self = .connection(attempt, reason: "unexpected EOF")
-    case .corrupt: self = .malformedResponse(attempt, reason: "\(error)")
+    case .tooLarge: self = .bodyTooLarge(attempt, limit: limit)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import NIOCore
 
 /// A request as the callers of `HTTPClient` state it.
@@ -37,19 +38,75 @@ public struct HTTPLimits: Sendable {
 /// The whole answer of a server.
 public struct HTTPResponse: Sendable {
   public var status: Int
-  /// Names as the server wrote them; look up by `header(_:)`.
-  public var headers: [(name: String, value: String)]
   /// Decompressed.
   public var body: ByteBuffer
+  private var fields: Fields
+
+  private enum Fields: Sendable {
+    case list([(name: String, value: String)])
+    /// The lines of a head that was read.
+    case lines(ByteBuffer)
+  }
 
   public init(status: Int, headers: [(name: String, value: String)], body: ByteBuffer) {
     self.status = status
-    self.headers = headers
     self.body = body
+    fields = .list(headers)
+  }
+
+  /// `fields`: lines that `ResponseReader` has found to be header fields.
+  init(status: Int, fields: ByteBuffer, body: ByteBuffer) {
+    self.status = status
+    self.body = body
+    self.fields = .lines(fields)
+  }
+
+  /// Names as the server wrote them; look up by `header(_:)`.
+  public var headers: [(name: String, value: String)] {
+    get {
+      switch fields {
+      case .list(let headers): return headers
+      case .lines(let lines):
+        var headers: [(name: String, value: String)] = []
+        forEachField(lines.readableBytesSpan) { line, field in
+          headers.append((String(utf8: line.extracting(field.name)), String(utf8: line.extracting(field.value))))
+          return true
+        }
+        return headers
+      }
+    }
+    set { fields = .list(newValue) }
   }
 
   /// The first header of that name, in any case.
   public func header(_ name: String) -> String? {
-    headers.first { $0.name.utf8.elementsEqual(name.utf8, by: { $0 | 0x20 == $1 | 0x20 }) }?.value
+    switch fields {
+    case .list(let headers):
+      return headers.first { $0.name.utf8.elementsEqual(name.utf8, by: { $0.lowercased == $1.lowercased }) }?.value
+    case .lines(let lines):
+      var value: String?
+      forEachField(lines.readableBytesSpan) { line, field in
+        guard field.name.count == name.utf8.count,
+          zip(field.name, name.utf8).allSatisfy({ line[$0].lowercased == $1.lowercased })
+        else { return true }
+        value = String(utf8: line.extracting(field.value))
+        return false
+      }
+      return value
+    }
   }
+
+  /// Goes on as long as `body` is true.
+  private func forEachField(_ lines: RawSpan, _ body: (RawSpan, HeaderField) -> Bool) {
+    var start = 0
+    while let end = lines.firstIndex(of: .newline, from: start) {
+      let line = lines.extracting(start..<end - 1)
+      start = end + 1
+      guard let field = try? HeaderField(line), body(line, field) else { return }
+    }
+  }
+}
+
+extension UInt8 {
+  fileprivate var lowercased: UInt8 { isLetter ? self | 0x20 : self }
 }

@@ -1,45 +1,46 @@
 import Bytes
 import NIOCore
-import NIOHTTP1
 
 /// A request whose head is written down already, for those who send it again and again.
 public struct PreparedRequest: Sendable {
   /// What it was made of.
   public private(set) var request: HTTPRequest
   let origin: Origin
-  /// As it is sent, but for `Content-Length`.
-  private let head: HTTPRequestHead
+  /// As it is sent: all of it, or the part before `lengthLine`.
+  let head: ByteBuffer
+  let isHead: Bool
+  private let hasLength: Bool
   /// Why it cannot be sent: sending it fails with `HTTPClientError.invalidRequest`.
   let fault: String?
 
   /// Its body; the head is good for any.
   public var body: ByteBuffer {
     get { request.body }
-    set { request.body = newValue }
+    set {
+      request.body = newValue
+      if hasLength != request.hasLength { self = PreparedRequest(request) }
+    }
   }
 
   public init(_ request: HTTPRequest) {
     self.request = request
     origin = Origin(request.url)
-    do {
-      head = try request.head()
+    isHead = request.method == "HEAD"
+    hasLength = request.hasLength
+    do throws(InvalidRequest) {
+      head = ByteBuffer(string: try request.head() + (hasLength ? "Content-Length: " : "\r\n"))
       fault = nil
     } catch {
-      head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
+      head = ByteBuffer()
       fault = error.reason
     }
   }
 
-  var headAndLength: HTTPRequestHead {
-    var head = head
-    if body.readableBytes > 0 || ["POST", "PUT", "PATCH"].contains(request.method) {
-      head.headers.add(name: "Content-Length", value: String(body.readableBytes))
-    }
-    return head
-  }
+  /// What stands between `head` and `body`, if there is a body.
+  var lengthLine: ByteBuffer? { hasLength ? ByteBuffer(string: "\(body.readableBytes)\r\n\r\n") : nil }
 }
 
-private struct Fault: Error {
+private struct InvalidRequest: Error {
   let reason: String
 }
 
@@ -47,36 +48,34 @@ extension HTTPRequest {
   /// Headers that the client writes itself.
   private static let ownHeaders: Set<String> = ["host", "content-length", "connection", "transfer-encoding"]
 
-  /// The head as it is sent. Nothing gets in that would end a line: a request cannot be split.
-  fileprivate func head() throws(Fault) -> HTTPRequestHead {
-    guard method.utf8.isToken else { throw Fault(reason: "net/http: invalid method") }
-    var fields: [(String, String)] = [("Host", url.authority)]
-    fields.reserveCapacity(headers.count + 3)
+  /// Whether it has a body, if an empty one.
+  fileprivate var hasLength: Bool { body.readableBytes > 0 || ["POST", "PUT", "PATCH"].contains(method) }
+
+  /// The lines of the head, but for `Content-Length`. Nothing gets in that would end a line: a request cannot be split.
+  fileprivate func head() throws(InvalidRequest) -> String {
+    guard method.utf8.isToken else { throw InvalidRequest(reason: "net/http: invalid method") }
+    var lines = "\(method) \(url.target) HTTP/1.1\r\nHost: \(url.authority)\r\n"
     var hasAuthorization = false
     for (name, value) in headers {
-      guard name.utf8.isToken else { throw Fault(reason: "net/http: invalid header field name") }
+      guard name.utf8.isToken else { throw InvalidRequest(reason: "net/http: invalid header field name") }
       guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f || $0 == .tab }) else {
-        throw Fault(reason: "net/http: invalid header field value for \"\(name)\"")
+        throw InvalidRequest(reason: "net/http: invalid header field value for \"\(name)\"")
       }
       let lowercased = name.lowercased()
       if HTTPRequest.ownHeaders.contains(lowercased) { continue }
       if lowercased == "authorization" { hasAuthorization = true }
-      fields.append((name, value))
+      lines += "\(name): \(value)\r\n"
     }
     if let userinfo = url.userinfo, !hasAuthorization {
-      fields.append(("Authorization", "Basic " + base64("\(userinfo.user):\(userinfo.password)".utf8)))
+      lines += "Authorization: Basic \(base64("\(userinfo.user):\(userinfo.password)".utf8))\r\n"
     }
-    return HTTPRequestHead(
-      version: .http1_1, method: HTTPMethod(rawValue: method), uri: url.target, headers: HTTPHeaders(fields))
+    return lines
   }
 }
 
 extension Collection where Element == UInt8 {
   /// RFC 9110 section 5.6.2.
-  fileprivate var isToken: Bool {
-    !isEmpty
-      && allSatisfy { $0.isLetter || $0.isDigit || "!#$%&'*+-.^_`|~".utf8.contains($0) }
-  }
+  fileprivate var isToken: Bool { !isEmpty && allSatisfy(\.isTokenByte) }
 }
 
 /// RFC 4648 section 4.
