@@ -31,7 +31,7 @@ func runParser(_ name: String) {
 private func sum(of text: RawSpan) -> Double {
   var parser = TextParser(text)
   var sum = 0.0
-  do throws(TextParserError) {
+  do throws(ExpositionError) {
     while let entry = try parser.next() {
       guard entry == .sample else { continue }
       try parser.readSeries()
@@ -63,8 +63,7 @@ func runSeriesCache(_ name: String) {
     var counts = SeriesCache.Counts()
     cache.begin()
     do throws(ScrapeError) {
-      try cache.read(
-        page.text.span.bytes, labels: target, honorLabels: false, honorTimestamps: true, at: time, counts: &counts)
+      try cache.read(page.text.span.bytes, SeriesCache.Terms(labels: target, time: time), counts: &counts)
     } catch { preconditionFailure(error.description) }
     cache.finish(at: time)
     use(cache.samples.count)

@@ -68,7 +68,7 @@ public protocol ExpositionParser: ~Copyable, ~Escapable {
   var exemplarCount: Int { get }
   /// A fingerprint of the exemplar at `index`, by which it is known again.
   func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64
-  func exemplar(at index: Int) -> Exemplar
+  func exemplar(at index: Int) throws(ExpositionError) -> Exemplar
   /// Whether the last sample is a native histogram, and its `value` means nothing.
   var isHistogram: Bool { get }
   /// The native histogram as `Attachment.Content.histogram` wants it.
@@ -109,7 +109,9 @@ public struct Exemplar: Sendable, Equatable {
 extension ExpositionParser where Self: ~Copyable, Self: ~Escapable {
   @inlinable public var exemplarCount: Int { 0 }
   public func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64 { 0 }
-  public func exemplar(at index: Int) -> Exemplar { Exemplar(labels: LabelSet(), value: 0, timestamp: nil) }
+  public func exemplar(at index: Int) throws(ExpositionError) -> Exemplar {
+    throw ExpositionError("the format has no exemplars")
+  }
   @inlinable public var isHistogram: Bool { false }
   public func histogram() -> [UInt8] { [] }
 }

@@ -94,7 +94,7 @@ enum NativeHistogram {
     _ bytes: RawSpan, _ range: Range<Int>, _ scalars: HistogramScalars, isGauge: Bool
   ) throws(ExpositionError) -> [UInt8] {
     var output = ByteWriter(capacity: max(range.count, 64))
-    if scalars.isFloat { output.append(field: 1 + 1, scalars.floatCount) } else { output.append(field: 1, scalars.count) }
+    if scalars.isFloat { output.append(field: 2, scalars.floatCount) } else { output.append(field: 1, scalars.count) }
     output.append(field: 3, scalars.sum)
     if scalars.schema != 0 { output.append(field: 4, scalars.schema.zigzagged) }
     if scalars.zeroThreshold != 0 { output.append(field: 5, scalars.zeroThreshold) }

@@ -320,10 +320,7 @@ extension ProtobufParser {
     hasher.hash(bytes.extracting(exemplars[index])).low
   }
 
-  public func exemplar(at index: Int) -> Exemplar {
-    // They were read once when they were found.
-    (try? Exemplar(bytes, exemplars[index])) ?? Exemplar(labels: LabelSet(), value: 0, timestamp: nil)
-  }
+  public func exemplar(at index: Int) throws(ExpositionError) -> Exemplar { try Exemplar(bytes, exemplars[index]) }
 
   public func metadataHash(_ hasher: SeriesHasher, after hash: SeriesHash) -> SeriesHash {
     var hash = hasher.hash(bytes.extracting(name), after: hash)
