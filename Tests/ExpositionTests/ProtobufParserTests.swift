@@ -64,7 +64,11 @@ private struct Message {
 }
 
 extension ByteWriter {
-  fileprivate mutating func append(field: UInt8, _ message: Message) { append(field: field, message.bytes.span.bytes) }
+  fileprivate mutating func append(field: UInt8, _ message: Message) {
+    append(varint: UInt64(field) << 3 | 2)
+    append(varint: UInt64(message.bytes.count))
+    append(message.bytes)
+  }
 }
 
 private func entries(_ bytes: [UInt8]) throws(ExpositionError) -> [String] {
@@ -115,7 +119,7 @@ private func fault(of bytes: [UInt8]) -> String? {
     try entries(bytes) == [
       "c_s_total: counter h|s", #"{__name__="c_s_total", a="b\"\n", c.d="é"} 2.5 1500 # {t="x"} 0.5 7000"#,
       "g.h: gauge |", #"{__name__="g.h"} -1.0"#, #"{__name__="g.h", x=""} 2.0"#, "u: untyped |",
-      #"{__name__="u"} nan"#, #"{__name__="u"} 0.0"#,
+      #"{__name__="u"} nan(0x1)"#, #"{__name__="u"} 0.0"#,
     ])
   var parser = ProtobufParser(Message.family("u", 3, [.metric(5, .value(Double.staleMarker))]).span.bytes)
   _ = try (parser.next(), parser.next())

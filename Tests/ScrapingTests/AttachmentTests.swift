@@ -133,7 +133,10 @@ private func nativeHistogram(count: UInt64) -> [UInt8] {
   let histogram = message {
     $0.append(field: 1, count)
     $0.append(field: 7, count)
-    $0.append(field: 16, exemplar.span.bytes)
+    // The field 16 has a tag of two bytes.
+    $0.append(varint: 16 << 3 | 2)
+    $0.append(varint: UInt64(exemplar.count))
+    $0.append(exemplar)
   }
   let metric = message { $0.append(field: 7, histogram.span.bytes) }
   let family = message {
