@@ -31,7 +31,7 @@ func runParser(_ name: String) {
 private func sum(of text: RawSpan) -> Double {
   var parser = TextParser(text)
   var sum = 0.0
-  do throws(TextParserError) {
+  do throws(ExpositionError) {
     while let entry = try parser.next() {
       guard entry == .sample else { continue }
       try parser.readSeries()
@@ -53,20 +53,59 @@ func runNumbers(_ name: String) {
   }
 }
 
-func runSeriesCache(_ name: String) {
-  let page = Families.page()
-  let target = LabelSet([(name: "instance", value: "localhost:9100"), (name: "job", value: "node")])
-  var cache = SeriesCache(sink: CountingSink())
-  var time: Int64 = 1_700_000_000_000
+func runSeriesCache(_ name: String) { runSeriesCache(name, .text) }
+func runOpenMetricsSeriesCache(_ name: String) { runSeriesCache(name, .openMetrics) }
+func runProtobufSeriesCache(_ name: String) { runSeriesCache(name, .protobuf) }
+
+private func runSeriesCache(_ name: String, _ format: ExpositionFormat) {
+  let page = Families.page(as: format)
+  var feed = Feed()
   Measurement.run(name, samples: page.samples, bytes: page.text.count) {
-    time += 15_000
+    feed.scrape { cache, terms, counts throws(ScrapeError) in
+      try cache.read(page.text.span.bytes, as: format, terms, counts: &counts)
+    }
+  }
+}
+
+/// What the agent's own collectors wrote, without a text in between.
+func runWriterSeriesCache(_ name: String) {
+  let writer = MetricWriter()
+  Families().write(to: writer, round: 1)
+  let page = Families.page()
+  var feed = Feed()
+  Measurement.run(name, samples: page.samples, bytes: page.text.count) {
+    feed.scrape { cache, terms, counts throws(ScrapeError) in
+      try cache.read([writer], terms, counts: &counts)
+    }
+  }
+}
+
+/// The first scrape of a target: all series are parsed and registered.
+func runNewSeries(_ name: String) {
+  let page = Families.page()
+  Measurement.run(name, samples: page.samples, bytes: page.text.count) {
+    var feed = Feed()
+    feed.scrape { cache, terms, counts throws(ScrapeError) in
+      try cache.read(page.text.span.bytes, terms, counts: &counts)
+    }
+  }
+}
+
+/// A series cache that is fed every 15 seconds.
+private struct Feed {
+  private var cache = SeriesCache(sink: CountingSink())
+  private var terms = SeriesCache.Terms(
+    labels: LabelSet([(name: "instance", value: "localhost:9100"), (name: "job", value: "node")]),
+    time: 1_700_000_000_000)
+
+  mutating func scrape(
+    _ read: (inout SeriesCache, SeriesCache.Terms, inout SeriesCache.Counts) throws(ScrapeError) -> Void
+  ) {
+    terms.time += 15_000
     var counts = SeriesCache.Counts()
     cache.begin()
-    do throws(ScrapeError) {
-      try cache.read(
-        page.text.span.bytes, labels: target, honorLabels: false, honorTimestamps: true, at: time, counts: &counts)
-    } catch { preconditionFailure(error.description) }
-    cache.finish(at: time)
+    do throws(ScrapeError) { try read(&cache, terms, &counts) } catch { preconditionFailure(error.description) }
+    cache.finish(at: terms.time)
     use(cache.samples.count)
   }
 }

@@ -49,12 +49,12 @@ struct Families {
     }
   }
 
-  /// The page as text, and its samples.
-  static func page() -> (text: [UInt8], samples: Int) {
+  /// The page, and its samples.
+  static func page(as format: ExpositionFormat = .text) -> (text: [UInt8], samples: Int) {
     let writer = MetricWriter()
     Families().write(to: writer, round: 1)
     var output = ByteWriter()
-    TextExposition().render([writer], into: &output)
+    TextExposition().render([writer], as: format, into: &output)
     return (output.withBytes { $0.array }, writer.count)
   }
 }

@@ -73,3 +73,17 @@ public struct SeriesHasher: Sendable {
     return product.high ^ product.low
   }
 }
+
+extension SeriesHasher {
+  /// The fingerprint of a sequence of texts: of `bytes` behind those whose fingerprint is `hash`.
+  @inline(__always)
+  public func hash(_ bytes: RawSpan, after hash: SeriesHash) -> SeriesHash {
+    let own = self.hash(bytes, salt: hash.low)
+    return SeriesHash(low: own.low, high: own.high ^ (hash.high << 1 | hash.high >> 63))
+  }
+}
+
+extension SeriesHash {
+  /// Of no text at all: where a sequence begins.
+  public static let none = SeriesHash(low: 0, high: 0)
+}

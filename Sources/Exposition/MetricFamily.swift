@@ -1,8 +1,14 @@
 import Bytes
 
-/// The kinds of metric that the text format 0.0.4 knows.
+/// The kinds of metric: those of the text format 0.0.4, and three more that OpenMetrics has. What is `untyped` to the
+/// one is `unknown` to the other.
 public enum MetricType: String, Sendable {
   case counter, gauge, untyped, histogram, summary
+  case gaugeHistogram = "gaugehistogram"
+  case info, stateset
+
+  /// Whether the text format 0.0.4 has it, too.
+  public var isInTextFormat: Bool { self != .gaugeHistogram && self != .info && self != .stateset }
 }
 
 /// A metric's name, help text, type and label names, declared once; with the bytes that every sample of it shares

@@ -44,12 +44,12 @@ struct ProtobufEncoder: ~Copyable {
     }
     let number = Double(goSyntax: line.extracting(min(position, line.byteCount)..<line.byteCount).trimmed) ?? .nan
     switch type {
-    case .counter, .gauge, .untyped:
+    case .counter, .gauge, .untyped, .info, .stateset:
       closeMetric()
       swap(&labels, &lineLabels)
       value.append(field: 1, number)
       hasMetric = true
-    case .histogram, .summary:
+    case .histogram, .gaugeHistogram, .summary:
       if !hasMetric || !labels.bytes.equals(lineLabels.bytes) {
         closeMetric()
         swap(&labels, &lineLabels)
@@ -138,8 +138,9 @@ extension MetricType {
     case .counter: 0
     case .gauge: 1
     case .summary: 2
-    case .untyped: 3
+    case .untyped, .info, .stateset: 3
     case .histogram: 4
+    case .gaugeHistogram: 5
     }
   }
 
@@ -149,8 +150,8 @@ extension MetricType {
     case .gauge: 2
     case .counter: 3
     case .summary: 4
-    case .untyped: 5
-    case .histogram: 7
+    case .untyped, .info, .stateset: 5
+    case .histogram, .gaugeHistogram: 7
     }
   }
 }

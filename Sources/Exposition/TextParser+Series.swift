@@ -4,7 +4,7 @@ import Bytes
 extension TextParser {
   /// Reads and checks the series of the sample at `position`.
   @_lifetime(self: copy self)
-  public mutating func readSeries() throws(TextParserError) {
+  public mutating func readSeries() throws(ExpositionError) {
     let start = position
     while byte(at: position).isNamePart { position += 1 }
     var hasName = position > start
@@ -17,10 +17,17 @@ extension TextParser {
     }
     guard hasName else {
       let line = bytes.extracting(start..<min(position + 2, bytes.byteCount))
-      throw TextParserError("metric name not set while parsing: \(TextParserError.quote(line))")
+      throw ExpositionError("metric name not set while parsing: \(ExpositionError.quote(line))")
     }
     series = start..<end
     position = end
+  }
+
+  /// Appends the name and the labels of a series that a parser of this module has read.
+  static func appendLabels(of series: RawSpan, type: MetricType, to labels: inout LabelSet) {
+    var parser = TextParser(series)
+    parser.type = type
+    parser.labels(of: 0..<series.byteCount, into: &labels)
   }
 
   /// Appends the name and the labels of `series`, which `readSeries` has checked, to `labels`: unescaped, as they are
@@ -39,12 +46,12 @@ extension TextParser {
     var (token, item) = parser.labelToken()
     while token == .labelName || token == .quoted {
       let isQuoted = token == .quoted
-      let name = unescaped(isQuoted ? item.lowerBound + 1..<item.upperBound - 1 : item)
+      let name = bytes.extracting(isQuoted ? item.lowerBound + 1..<item.upperBound - 1 : item).unescaped()
       (token, _) = parser.labelToken()
       if token == .equal {
         parser.skipBlanks()
         guard let end = parser.endOfQuoted(at: parser.position, allowingNUL: true) else { return }
-        let value = unescaped(parser.position + 1..<end - 1)
+        let value = bytes.extracting(parser.position + 1..<end - 1).unescaped()
         labels.append(name.span.bytes, canonical(value, of: name).span.bytes)
         parser.position = end
         (token, item) = parser.labelToken()
@@ -57,23 +64,23 @@ extension TextParser {
 
   /// Reads the labels behind the opening brace, and the brace that closes them.
   @_lifetime(self: copy self)
-  private mutating func readLabels(from start: Int, hasName: inout Bool) throws(TextParserError) {
+  private mutating func readLabels(from start: Int, hasName: inout Bool) throws(ExpositionError) {
     var (token, range) = labelToken()
     while token != .close {
       guard token == .labelName || token == .quoted else {
-        throw fault("expected label name", got: range, token, from: start)
+        throw bytes.fault("expected label name", got: range, token, from: start)
       }
       let isQuoted = token == .quoted
       (token, range) = labelToken()
       if isQuoted, token == .comma || token == .close {
         // A quoted text alone is the metric's name.
         guard !hasName else {
-          let line = TextParserError.quote(bytes.extracting(start..<position))
-          throw TextParserError("metric name already set while parsing: \(line)")
+          let line = ExpositionError.quote(bytes.extracting(start..<position))
+          throw ExpositionError("metric name already set while parsing: \(line)")
         }
         hasName = true
       } else {
-        guard token == .equal else { throw fault("expected equal", got: range, token, from: start) }
+        guard token == .equal else { throw bytes.fault("expected equal", got: range, token, from: start) }
         try readLabelValue(from: start)
         (token, range) = labelToken()
       }
@@ -83,21 +90,21 @@ extension TextParser {
   }
 
   @_lifetime(self: copy self)
-  private mutating func readLabelValue(from start: Int) throws(TextParserError) {
+  private mutating func readLabelValue(from start: Int) throws(ExpositionError) {
     skipBlanks()
     guard let end = endOfQuoted(at: position, allowingNUL: true) else {
       let isOpen = byte(at: position) == UInt8(ascii: "\"")
       let got = position..<(isOpen ? bytes.byteCount : position)
-      throw fault("expected label value", got: got, .invalid, from: start)
+      throw bytes.fault("expected label value", got: got, .invalid, from: start)
     }
     let value = bytes.extracting(position..<end)
-    guard value.isUTF8 else { throw TextParserError("invalid UTF-8 label value: \(TextParserError.quote(value))") }
+    guard value.isUTF8 else { throw ExpositionError("invalid UTF-8 label value: \(ExpositionError.quote(value))") }
     position = end
   }
 
   /// The next token between the braces, blanks skipped, and its range; moves behind it.
   @_lifetime(self: copy self)
-  private mutating func labelToken() -> (Token, Range<Int>) {
+  private mutating func labelToken() -> (LexerToken, Range<Int>) {
     skipBlanks()
     let start = position
     switch byte(at: start) {
@@ -121,46 +128,9 @@ extension TextParser {
   }
 
   /// Where the text in double quotes that begins at `start` ends, behind the closing quote; nil when it does not
-  /// begin or not end. It may hold newlines, but not an escaped one.
+  /// begin or not end.
   func endOfQuoted(at start: Int, allowingNUL: Bool) -> Int? {
-    guard byte(at: start) == UInt8(ascii: "\"") else { return nil }
-    var offset = start + 1
-    while offset < bytes.byteCount {
-      switch byte(at: offset) {
-      case UInt8(ascii: "\""): return offset + 1
-      case UInt8(ascii: "\\"):
-        offset += 1
-        if allowingNUL { while offset < bytes.byteCount, byte(at: offset) == 0 { offset += 1 } }
-        if byte(at: offset) == .newline || byte(at: offset) == 0 { return nil }
-      case 0 where !allowingNUL: return nil
-      default: break
-      }
-      offset += 1
-    }
-    return nil
-  }
-
-  /// The bytes with `\\`, `\"` and `\n` replaced; other escapes stay.
-  private func unescaped(_ range: Range<Int>) -> [UInt8] {
-    let text = bytes.extracting(range)
-    guard text.firstIndex(of: UInt8(ascii: "\\")) != nil else { return text.array }
-    var result: [UInt8] = []
-    var offset = 0
-    while offset < text.byteCount {
-      let byte = text[offset]
-      offset += 1
-      guard byte == UInt8(ascii: "\\"), offset < text.byteCount else {
-        result.append(byte)
-        continue
-      }
-      switch text[offset] {
-      case UInt8(ascii: "n"): result.append(.newline)
-      case UInt8(ascii: "\\"), UInt8(ascii: "\""): result.append(text[offset])
-      default: result += [byte, text[offset]]
-      }
-      offset += 1
-    }
-    return result
+    bytes.endOfQuoted(at: start, allowingNUL: allowingNUL, allowingNewline: true)
   }
 
   /// The value of `le` or `quantile` as OpenMetrics writes numbers; any other value as it is.
@@ -172,16 +142,8 @@ extension TextParser {
     }
     guard let number = Double(goSyntax: value.span.bytes) else { return value }
     var writer = ByteWriter(capacity: 64)
-    writer.append(goFloat: number == 0 ? 0 : number)
-    let isWhole = number.isFinite && !writer.bytes.contains(UInt8(ascii: "."), UInt8(ascii: "e"))
-    if isWhole { writer.append(".0") }
+    writer.append(openMetricsFloat: number)
     return writer.bytes.array
-  }
-}
-
-extension RawSpan {
-  fileprivate func contains(_ first: UInt8, _ second: UInt8) -> Bool {
-    firstIndex(of: first) != nil || firstIndex(of: second) != nil
   }
 }
 

@@ -14,25 +14,19 @@ import Bytes
 ///       if !(isKnown(length) && parser.skipSeries(length: length)) { try parser.readSeries() }
 ///       try parser.readValue()
 ///     }
-public struct TextParser: ~Escapable {
-  public enum Entry: Sendable {
-    /// A sample begins at `position`: read or skip its series, then read its value.
-    case sample
-    /// A HELP line: `name` and `text` are set.
-    case help
-    /// A TYPE line: `name` and `type` are set.
-    case type
-  }
-
+public struct TextParser: ExpositionParser, ~Escapable {
   public let bytes: RawSpan
   /// Where the next read starts, in bytes from the front.
   public internal(set) var position = 0
   /// What the last TYPE line said. It is in force until the next one, whatever the names of the samples are.
-  public private(set) var type = MetricType.untyped
+  public internal(set) var type = MetricType.untyped
   /// The metric name of the last HELP or TYPE line, without quotes; escapes stand as they were written.
   public private(set) var name = 0..<0
   /// The text of the last HELP line; escapes stand as they were written.
   public private(set) var text = 0..<0
+  /// The last HELP or TYPE line, and which of them it is.
+  private var comment = 0..<0
+  private var commentKind = ExpositionEntry.help
   /// The last sample's series: `name{labels}`.
   public internal(set) var series = 0..<0
   /// The last sample's value; NaN always with the same bits, so never a staleness marker.
@@ -45,7 +39,7 @@ public struct TextParser: ~Escapable {
 
   /// Moves to the next entry; nil at the end of the text. Comments and empty lines are passed over.
   @_lifetime(self: copy self)
-  public mutating func next() throws(TextParserError) -> Entry? {
+  public mutating func next() throws(ExpositionError) -> ExpositionEntry? {
     while position < bytes.byteCount {
       switch byte(at: position) {
       case .space, .tab, .newline: position += 1
@@ -56,7 +50,7 @@ public struct TextParser: ~Escapable {
         position = bytes.byteCount
       case UInt8(ascii: "{"): return .sample
       case let byte where byte.isNameStart: return .sample
-      default: throw fault("expected a valid start token", got: position..<position, .invalid, from: position)
+      default: throw bytes.fault("expected a valid start token", got: position..<position, .invalid, from: position)
       }
     }
     return nil
@@ -83,14 +77,14 @@ public struct TextParser: ~Escapable {
   /// Reads the value, the timestamp and the end of the line of the sample whose series was read or skipped.
   @inline(__always)
   @_lifetime(self: copy self)
-  public mutating func readValue() throws(TextParserError) {
+  public mutating func readValue() throws(ExpositionError) {
     skipBlanks()
     let start = position
     while byte(at: position).isValuePart { position += 1 }
     guard position > start else {
-      throw fault("expected value after metric", got: position..<position, .invalid, from: series.lowerBound)
+      throw bytes.fault("expected value after metric", got: position..<position, .invalid, from: series.lowerBound)
     }
-    value = try number(start..<position)
+    value = try bytes.number(start..<position, of: series.lowerBound)
     skipBlanks()
     timestamp = nil
     if byte(at: position) != .newline { timestamp = try readTimestamp() }
@@ -99,54 +93,25 @@ public struct TextParser: ~Escapable {
 
   // MARK: Parts of a line
 
-  /// The number in `range`. Prometheus keeps to what Go's ParseFloat took before underscores and binary exponents.
-  @inline(__always)
-  private func number(_ range: Range<Int>) throws(TextParserError) -> Double {
-    if let value = Double(goSyntax: bytes.extracting(range)), !hasBinaryExponent(range) { return value }
-    throw numberFault(range)
-  }
-
-  private func hasBinaryExponent(_ range: Range<Int>) -> Bool {
-    // Only what begins as a hexadecimal number can have one.
-    guard range.count > 3 else { return false }
-    for offset in range.prefix(3) where byte(at: offset) | 0x20 == UInt8(ascii: "x") { return true }
-    return false
-  }
-
-  private func numberFault(_ range: Range<Int>) -> TextParserError {
-    let text = bytes.extracting(range)
-    let whole = bytes.extracting(series.lowerBound..<range.upperBound)
-    let cause: String
-    if "pP_".utf8.contains(where: { text.firstIndex(of: $0) != nil }) {
-      cause = "unsupported character in float"
-    } else {
-      var isOutOfRange = false
-      do throws(NumberFault) { _ = try Double(checkedGoSyntax: text) } catch { isOutOfRange = error == .range }
-      let why = isOutOfRange ? "value out of range" : "invalid syntax"
-      cause = "strconv.ParseFloat: parsing \(TextParserError.quote(text)): \(why)"
-    }
-    return TextParserError("\(cause) while parsing: \(TextParserError.quote(whole))")
-  }
-
   /// Reads a timestamp and moves to the end of the line.
   @_lifetime(self: copy self)
-  private mutating func readTimestamp() throws(TextParserError) -> Int64 {
+  private mutating func readTimestamp() throws(ExpositionError) -> Int64 {
     let start = position
     while byte(at: position).isDigit { position += 1 }
     let range = start..<position
     guard !range.isEmpty else {
-      throw fault("expected timestamp or new record", got: range, .invalid, from: series.lowerBound)
+      throw bytes.fault("expected timestamp or new record", got: range, .invalid, from: series.lowerBound)
     }
     guard let timestamp = Int64(decimal: bytes.extracting(range)) else {
-      let text = TextParserError.quote(bytes.extracting(range))
-      let whole = TextParserError.quote(bytes.extracting(series.lowerBound..<position))
-      throw TextParserError("strconv.ParseInt: parsing \(text): value out of range while parsing: \(whole)")
+      let text = ExpositionError.quote(bytes.extracting(range))
+      let whole = ExpositionError.quote(bytes.extracting(series.lowerBound..<position))
+      throw ExpositionError("strconv.ParseInt: parsing \(text): value out of range while parsing: \(whole)")
     }
     skipBlanks()
     guard byte(at: position) == .newline else {
       let start = position
       while byte(at: position).isDigit { position += 1 }
-      throw fault(
+      throw bytes.fault(
         "expected next entry after timestamp", got: start..<position, position > start ? .timestamp : .invalid,
         from: series.lowerBound)
     }
@@ -155,7 +120,7 @@ public struct TextParser: ~Escapable {
 
   /// Reads the line that begins with the `#` at `position`: nil when it is a comment.
   @_lifetime(self: copy self)
-  private mutating func readComment() throws(TextParserError) -> Entry? {
+  private mutating func readComment() throws(ExpositionError) -> ExpositionEntry? {
     let start = position
     position += 1
     let end = bytes.firstIndex(of: .newline, from: position) ?? bytes.byteCount
@@ -172,26 +137,28 @@ public struct TextParser: ~Escapable {
     skipBlanks()
     let nameStart = position
     guard let name = readMetadataName() else {
-      throw fault(
+      throw bytes.fault(
         "expected metric name after \(isType ? "TYPE" : "HELP")", got: nameStart..<nameStart, .invalid, from: start)
     }
     self.name = name
     // A quoted name may hold newlines.
     let lineEnd = bytes.firstIndex(of: .newline, from: position) ?? bytes.byteCount
     if byte(at: position) == 0 {
-      throw fault("linebreak expected after metadata", got: position..<position, .invalid, from: start)
+      throw bytes.fault("linebreak expected after metadata", got: position..<position, .invalid, from: start)
     }
     text = min(position + 1, lineEnd)..<lineEnd
     position = lineEnd + 1
+    comment = start..<lineEnd
+    commentKind = isType ? .type : .help
     guard isType else {
       guard bytes.extracting(text).isUTF8 else {
-        let help = TextParserError.quote(bytes.extracting(text))
-        throw TextParserError("help text \(help) is not a valid utf8 string")
+        let help = ExpositionError.quote(bytes.extracting(text))
+        throw ExpositionError("help text \(help) is not a valid utf8 string")
       }
       return .help
     }
-    guard let type = MetricType(bytes.extracting(text)) else {
-      throw TextParserError("invalid metric type \(TextParserError.quote(bytes.extracting(text)))")
+    guard let type = MetricType(textFormat: bytes.extracting(text)) else {
+      throw ExpositionError("invalid metric type \(ExpositionError.quote(bytes.extracting(text)))")
     }
     self.type = type
     return .type
@@ -225,37 +192,43 @@ public struct TextParser: ~Escapable {
     while byte(at: position).isBlank { position += 1 }
   }
 
-  /// Names of the lexer's tokens in messages.
-  enum Token: String {
-    case invalid = "INVALID"
-    case timestamp = "TIMESTAMP"
-    case labelName = "LNAME"
-    case quoted = "QSTRING"
-    case close = "BCLOSE"
-    case equal = "EQUAL"
-    case comma = "COMMA"
-  }
-
-  /// What was expected, and what stands there with the byte that follows.
-  func fault(_ expected: String, got range: Range<Int>, _ token: Token, from start: Int) -> TextParserError {
-    let end = min(range.upperBound + 1, bytes.byteCount)
-    let isAtEnd = range.lowerBound >= bytes.byteCount
-    let got = isAtEnd ? #""\n""# : TextParserError.quote(bytes.extracting(range.lowerBound..<end))
-    let whole = TextParserError.quote(bytes.extracting(min(start, end)..<end))
-    return TextParserError("\(expected), got \(got) (\"\(token.rawValue)\") while parsing: \(whole)")
-  }
 }
 
-extension MetricType {
-  /// The type that a TYPE line names.
-  init?(_ text: RawSpan) {
-    switch text {
-    case _ where text.equals("counter"): self = .counter
-    case _ where text.equals("gauge"): self = .gauge
-    case _ where text.equals("histogram"): self = .histogram
-    case _ where text.equals("summary"): self = .summary
-    case _ where text.equals("untyped"): self = .untyped
-    default: return nil
+extension TextParser {
+  @_lifetime(self: copy self)
+  public mutating func rewind() {
+    position = 0
+    type = .untyped
+  }
+
+  @inline(__always)
+  @_lifetime(self: copy self)
+  public mutating func skipSeries(length: Int, hash: SeriesHash, _ hasher: SeriesHasher) -> Bool {
+    let end = position &+ length
+    guard end <= bytes.byteCount,
+      hasher.hash(bytes.extracting(unchecked: position..<end), salt: type.salt) == hash
+    else { return false }
+    return skipSeries(length: length)
+  }
+
+  public var seriesLength: Int { series.count }
+
+  public func seriesHash(_ hasher: SeriesHasher) -> SeriesHash {
+    hasher.hash(bytes.extracting(series), salt: type.salt)
+  }
+
+  public func appendLabels(to labels: inout LabelSet) { self.labels(of: series, into: &labels) }
+
+  public func metadataHash(_ hasher: SeriesHasher, after hash: SeriesHash) -> SeriesHash {
+    hasher.hash(bytes.extracting(comment), after: hash)
+  }
+
+  public var familyName: String { String(utf8: bytes.extracting(name).unescaped().span.bytes) }
+
+  public func describe(_ family: inout MetricMetadata) {
+    switch commentKind {
+    case .type: family.type = type
+    default: family.help = String(utf8: bytes.extracting(text).unescaped(quotes: false).span.bytes)
     }
   }
 }

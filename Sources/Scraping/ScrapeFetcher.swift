@@ -1,4 +1,5 @@
 import Bytes
+import Exposition
 import NIOCore
 
 /// What a scrape asks of a target.
@@ -9,15 +10,31 @@ public struct ScrapeRequest: Sendable {
   /// Bytes of the body after decompression.
   public var bodyLimit: Int
   public var userAgent: String
+  /// Whether native histograms are wanted: only protobuf has them, so it is asked for first.
+  public var wantsNativeHistograms = false
 
   /// The headers of the request.
   public var headers: [(name: String, value: String)] {
     [
-      ("Accept", "text/plain;version=0.0.4;q=1,*/*;q=0.1"),
+      ("Accept", wantsNativeHistograms ? Self.acceptWithProtobuf : Self.accept),
       ("Accept-Encoding", "gzip"),
       ("User-Agent", userAgent),
       ("X-Prometheus-Scrape-Timeout-Seconds", timeout.secondsText),
     ]
+  }
+
+  /// The formats that are read, the most wanted first.
+  private static let formats = [
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", "application/openmetrics-text;version=0.0.1",
+    "text/plain;version=1.0.0;escaping=allow-utf-8", "text/plain;version=0.0.4",
+  ]
+  private static let accept = accept(formats)
+  private static let acceptWithProtobuf = accept(
+    ["application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"] + formats)
+
+  /// Weights them as Prometheus does: from 0.6 down, and anything else below the last.
+  private static func accept(_ formats: [String]) -> String {
+    (formats + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }.joined(separator: ",")
   }
 }
 
@@ -35,25 +52,33 @@ public struct ScrapeResponse: Sendable {
     self.body = body
   }
 
-  /// Why the body cannot be read as text in the format 0.0.4; nil when it can.
-  var fault: ScrapeError? {
+  /// The format of the body, by the answer's Content-Type.
+  ///
+  /// - Parameter fallback: the format of a body whose Content-Type is missing or not one that is read.
+  /// - Throws: when the status is not 200, or the format cannot be told.
+  func format(fallback: ExpositionFormat? = nil) throws(ScrapeError) -> ExpositionFormat {
     if status != 200 {
       let reason = HTTPStatus.reason(of: status).map { " \($0)" } ?? ""
-      return ScrapeError("server returned HTTP status \(status)\(reason)")
+      throw ScrapeError("server returned HTTP status \(status)\(reason)")
     }
     // An empty body is a good scrape of nothing, whatever it is called.
-    if body.readableBytes == 0 { return nil }
+    if body.readableBytes == 0 { return .text }
     let hint = "and no fallback_scrape_protocol specified for target"
     guard let contentType, !contentType.isEmpty else {
-      return ScrapeError("non-compliant scrape target sending blank Content-Type \(hint)")
+      if let fallback { return fallback }
+      throw ScrapeError("non-compliant scrape target sending blank Content-Type \(hint)")
     }
     let header = contentType.utf8.span.bytes
     let mediaType = header.extracting(0..<(header.firstIndex(of: UInt8(ascii: ";")) ?? header.byteCount)).trimmed
-    guard mediaType.equalsIgnoringCase("text/plain") else {
-      return ScrapeError("received unsupported Content-Type \"\(contentType)\" \(hint)")
-    }
-    return nil
+    for (name, format) in Self.mediaTypes where mediaType.equalsIgnoringCase(name) { return format }
+    if let fallback { return fallback }
+    throw ScrapeError("received unsupported Content-Type \"\(contentType)\" \(hint)")
   }
+
+  private static let mediaTypes: [(name: StaticString, format: ExpositionFormat)] = [
+    ("text/plain", .text), ("application/openmetrics-text", .openMetrics),
+    ("application/vnd.google.protobuf", .protobuf),
+  ]
 }
 
 /// Gets the answers of targets.

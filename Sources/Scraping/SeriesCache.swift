@@ -4,12 +4,12 @@ import Exposition
 /// What one target exposed in its last scrape, so that the next one needs no parsing of labels: per line a
 /// fingerprint of the series' text and its record.
 ///
-/// A scrape walks the text and the lines side by side. In the steady state, which is the same series in the same
-/// order, nothing else is looked at. A line that is not where it was is looked up by its fingerprint; one that was
+/// A scrape walks the text and the lines side by side (SeriesCache+Reading.swift). In the steady state, which is the
+/// same series in the same order, nothing else is looked at. A line that is not where it was is looked up by its fingerprint; one that was
 /// not there is parsed, gets the target's labels and is registered with the sink.
 package struct SeriesCache {
   /// One sample line of the last good scrape.
-  private struct Line {
+  struct Line {
     var hash: SeriesHash
     var record: Int32
     /// Bytes of the series' text.
@@ -17,7 +17,7 @@ package struct SeriesCache {
   }
 
   /// One series that the sink knows, or has refused. Two spellings of one label set share a record.
-  private struct Record {
+  struct Record {
     var series: SeriesID
     /// The scrape that showed the series last.
     var seen: UInt32 = 0
@@ -29,6 +29,8 @@ package struct SeriesCache {
     /// Whether this is a series about the scrape itself, which stays as long as the target.
     var isPinned = false
     var isFree = false
+    /// Whether its last sample was a native histogram: then its staleness marker is one, too.
+    var isHistogram = false
     /// Milliseconds since the epoch; samples that are not later are not stored.
     var lastTimestamp = Int64.min
   }
@@ -48,34 +50,57 @@ package struct SeriesCache {
     package init() {}
   }
 
+  /// How the samples of a target are stored.
+  package struct Terms {
+    /// The target's labels.
+    package var labels: LabelSet
+    package var honorLabels: Bool
+    package var honorTimestamps: Bool
+    /// Of the scrape, milliseconds since the epoch.
+    package var time: Int64
+
+    package init(labels: LabelSet, honorLabels: Bool = false, honorTimestamps: Bool = true, time: Int64) {
+      self.labels = labels
+      self.honorLabels = honorLabels
+      self.honorTimestamps = honorTimestamps
+      self.time = time
+    }
+  }
+
   /// Explicit timestamps may be so far ahead, in milliseconds: 10 minutes, as in Prometheus.
   private static let furthestAhead: Int64 = 600_000
 
   /// What is to be appended to the sink.
   package private(set) var samples: [Sample] = []
+  /// What some of `samples` carry, to be appended with them.
+  package private(set) var attachments: [Attachment] = []
   /// What is to be released once `samples` are appended.
-  private(set) var released: [SeriesID] = []
+  var released: [SeriesID] = []
+  /// What the target says of its families.
+  var metadata = TargetMetadata()
   /// How many lines were looked up by fingerprint, and how many parsed, since the start.
-  private(set) var lookups = 0
-  private(set) var parses = 0
+  var lookups = 0
+  var parses = 0
 
-  private let sink: any SampleSink
-  private let hasher = SeriesHasher.process
-  private var lines: [Line] = []
-  private var records: [Record] = []
+  let sink: any SampleSink
+  let hasher = SeriesHasher.process
+  var lines: [Line] = []
+  var records: [Record] = []
   private var free: [Int32] = []
+  /// What the last exemplars of a series were, by its record: they are not appended again.
+  private var exemplars: [Int32: [UInt64]] = [:]
   /// Counts scrapes.
   private var generation: UInt32 = 1
 
   // Of the scrape that runs.
-  private var cursor = 0
-  private var nextLines: [Line] = []
-  private var hasDiverged = false
-  private var lineByHash: [SeriesHash: Int32] = [:]
+  var cursor = 0
+  var nextLines: [Line] = []
+  var hasDiverged = false
+  var lineByHash: [SeriesHash: Int32] = [:]
   private var recordBySeries: [SeriesID: Int32] = [:]
   private var created: [Int32] = []
   private var explicit: [(record: Int32, lastTimestamp: Int64)] = []
-  private var labels = LabelSet()
+  var labels = LabelSet()
 
   package init(sink: any SampleSink) { self.sink = sink }
 
@@ -88,89 +113,19 @@ package struct SeriesCache {
   package mutating func begin() {
     generation &+= 1
     samples.removeAll(keepingCapacity: true)
+    attachments.removeAll(keepingCapacity: true)
     released.removeAll(keepingCapacity: true)
     cursor = 0
     hasDiverged = false
   }
 
-  /// Reads an exposition of the target at `time`, milliseconds since the epoch. On an error `counts` say how far it
-  /// came; the caller then calls `fail`, else `finish`.
-  package mutating func read(
-    _ text: RawSpan, labels target: LabelSet, honorLabels: Bool, honorTimestamps: Bool, at time: Int64,
-    counts: inout Counts
-  ) throws(ScrapeError) {
-    var parser = TextParser(text)
-    do throws(TextParserError) {
-      while let entry = try parser.next() {
-        guard entry == .sample else { continue }
-        let isInPlace = isNextLine(&parser)
-        if !isInPlace { try parser.readSeries() }
-        try parser.readValue()
-        counts.scraped += 1
-        var isNew = false
-        let record: Int32
-        if isInPlace {
-          record = lines[cursor].record
-          if hasDiverged { nextLines.append(lines[cursor]) }
-          cursor += 1
-        } else {
-          do throws(ScrapeError) {
-            record = try find(parser, target, honorLabels: honorLabels, isNew: &isNew)
-          } catch { throw TextParserError(error.description) }
-        }
-        store(record, parser.value, honorTimestamps ? parser.timestamp : nil, time, isNew: isNew, &counts)
-      }
-    } catch { throw ScrapeError(error.description) }
-  }
-
-  /// Whether the sample at the parser's position is of the series that stood next in the last scrape; moves the
-  /// parser behind the series if so.
+  /// Stores the sample that `parser` has read, if nothing speaks against it.
   @inline(__always)
-  private func isNextLine(_ parser: inout TextParser) -> Bool {
-    guard cursor < lines.count else { return false }
-    let line = lines[cursor]
-    let start = parser.position
-    let end = start &+ Int(line.length)
-    guard end <= parser.bytes.byteCount,
-      hasher.hash(parser.bytes.extracting(unchecked: start..<end), salt: parser.type.salt) == line.hash
-    else { return false }
-    return parser.skipSeries(length: Int(line.length))
-  }
-
-  /// The record of a series that does not stand where it stood, which may be new.
-  private mutating func find(
-    _ parser: borrowing TextParser, _ target: LabelSet, honorLabels: Bool, isNew: inout Bool
-  ) throws(ScrapeError) -> Int32 {
-    if !hasDiverged {
-      hasDiverged = true
-      nextLines.append(contentsOf: lines[..<cursor])
-      for (position, line) in lines.enumerated() { lineByHash[line.hash] = Int32(truncatingIfNeeded: position) }
-    }
-    let hash = hasher.hash(parser.bytes.extracting(parser.series), salt: parser.type.salt)
-    lookups += 1
-    var line = Line(hash: hash, record: 0, length: UInt32(truncatingIfNeeded: parser.series.count))
-    if let position = lineByHash[hash] {
-      let known = position >= 0 ? lines[Int(position)] : nextLines[-1 - Int(position)]
-      line.record = known.record
-      if position >= 0 { cursor = Int(position) + 1 }
-    } else {
-      parses += 1
-      labels.removeAll()
-      parser.labels(of: parser.series, into: &labels)
-      try labels.add(target: target, honorLabels: honorLabels)
-      line.record = register(labels)
-      isNew = true
-      // Below zero: a line of this scrape.
-      lineByHash[hash] = Int32(truncatingIfNeeded: -1 - nextLines.count)
-    }
-    nextLines.append(line)
-    return line.record
-  }
-
-  private mutating func store(
-    _ index: Int32, _ value: Double, _ timestamp: Int64?, _ time: Int64, isNew: Bool, _ counts: inout Counts
-  ) {
-    let index = Int(index)
+  mutating func store<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: borrowing Parser, in record: Int32, _ terms: borrowing Terms, isNew: Bool, _ counts: inout Counts
+  ) throws(ExpositionError) {
+    let index = Int(record)
+    let timestamp = terms.honorTimestamps ? parser.timestamp : nil
     counts.kept += 1
     let isRepeated = records[index].seen == generation
     records[index].seen = generation
@@ -179,8 +134,8 @@ package struct SeriesCache {
       counts.duplicates += 1
       return
     }
-    let sampleTime = timestamp ?? time
-    if timestamp != nil, sampleTime > time &+ Self.furthestAhead {
+    let sampleTime = timestamp ?? terms.time
+    if timestamp != nil, sampleTime > terms.time &+ Self.furthestAhead {
       counts.outOfBounds += 1
       return
     }
@@ -189,14 +144,44 @@ package struct SeriesCache {
       return
     }
     if timestamp != nil {
-      explicit.append((Int32(truncatingIfNeeded: index), records[index].lastTimestamp))
+      explicit.append((record, records[index].lastTimestamp))
     } else {
       records[index].wasTracked = records[index].tracked == generation &- 1
       records[index].tracked = generation
     }
     records[index].lastTimestamp = sampleTime
-    samples.append(Sample(series: records[index].series, timestamp: sampleTime, value: value))
+    records[index].isHistogram = parser.isHistogram
+    samples.append(Sample(series: records[index].series, timestamp: sampleTime, value: parser.value))
+    if parser.isHistogram { attach(.histogram(parser.histogram())) }
+    if parser.exemplarCount > 0 { try attachExemplars(of: parser, to: record, at: sampleTime) }
     if isNew { counts.added += 1 }
+  }
+
+  /// Attaches to the last sample what it carries.
+  private mutating func attach(_ content: Attachment.Content) {
+    attachments.append(Attachment(sample: samples.count - 1, content))
+  }
+
+  /// Attaches the exemplars that the last sample of the series did not have; those without a timestamp get the
+  /// sample's.
+  private mutating func attachExemplars<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    of parser: borrowing Parser, to record: Int32, at time: Int64
+  ) throws(ExpositionError) {
+    let known = exemplars[record] ?? []
+    let count = parser.exemplarCount
+    var areKnown = count == known.count
+    for index in 0..<count where areKnown { areKnown = parser.exemplarHash(at: index, hasher) == known[index] }
+    if areKnown { return }
+    var present: [UInt64] = []
+    for index in 0..<count {
+      let hash = parser.exemplarHash(at: index, hasher)
+      present.append(hash)
+      if known.contains(hash) { continue }
+      let exemplar = try parser.exemplar(at: index)
+      guard exemplar.isShortEnough else { continue }
+      attach(.exemplar(labels: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp ?? time))
+    }
+    exemplars[record] = present
   }
 
   /// Ends a scrape that was read to its end: series that it did not show get staleness markers and are released.
@@ -217,6 +202,9 @@ package struct SeriesCache {
   /// The lines stay, for the target may come back as it was.
   mutating func fail(at time: Int64) {
     samples.removeAll(keepingCapacity: true)
+    attachments.removeAll(keepingCapacity: true)
+    // Those of this scrape were not appended.
+    exemplars.removeAll()
     for entry in explicit.reversed() { records[Int(entry.record)].lastTimestamp = entry.lastTimestamp }
     for index in created { release(Int(index)) }
     for index in records.indices where !records[index].isFree {
@@ -238,13 +226,14 @@ package struct SeriesCache {
     nextLines = []
     lineByHash = [:]
     recordBySeries = [:]
+    metadata.forgetPlaces()
   }
 
   // MARK: Series about the scrape
 
   /// Registers a series that stays until `end`; gives the number to `report` by.
   mutating func pin(_ labels: LabelSet) -> Int {
-    let index = Int(register(labels))
+    let index = Int(register(labels, nil))
     records[index].isPinned = true
     forgetScrape()
     recordBySeries = [:]
@@ -261,6 +250,7 @@ package struct SeriesCache {
   /// Ends the target: staleness markers for all that the last scrape stored, and all series are released.
   mutating func end(at time: Int64) {
     samples.removeAll(keepingCapacity: true)
+    attachments.removeAll(keepingCapacity: true)
     released.removeAll(keepingCapacity: true)
     for index in records.indices where !records[index].isFree {
       let record = records[index]
@@ -274,8 +264,8 @@ package struct SeriesCache {
   // MARK: Records
 
   /// The record of a label set, which may be known in another spelling.
-  private mutating func register(_ labels: LabelSet) -> Int32 {
-    let series = sink.register(labels, nil)
+  mutating func register(_ labels: LabelSet, _ metadata: MetricMetadata?) -> Int32 {
+    let series = sink.register(labels, metadata)
     if let series {
       if recordBySeries.isEmpty {
         for index in records.indices where !records[index].isFree && !records[index].isRefused {
@@ -306,6 +296,7 @@ package struct SeriesCache {
   private mutating func release(_ index: Int) {
     if !records[index].isRefused { released.append(records[index].series) }
     records[index].isFree = true
+    if !exemplars.isEmpty { exemplars[Int32(truncatingIfNeeded: index)] = nil }
     free.append(Int32(truncatingIfNeeded: index))
   }
 
@@ -313,16 +304,15 @@ package struct SeriesCache {
     guard !records[index].isRefused, time > records[index].lastTimestamp else { return }
     records[index].lastTimestamp = time
     samples.append(Sample(series: records[index].series, timestamp: time, value: .staleMarker))
+    if records[index].isHistogram { attach(.histogram(Self.staleHistogram)) }
   }
-}
 
-extension MetricType {
-  /// The type decides how `le` and `quantile` are written, so equal texts under different types are different series.
-  fileprivate var salt: UInt64 {
-    switch self {
-    case .histogram: 1
-    case .summary: 2
-    case .counter, .gauge, .untyped: 0
-    }
-  }
+  /// A native histogram that says "this series has ended": no observations, and the staleness marker as their sum.
+  private static let staleHistogram: [UInt8] = {
+    var histogram = ByteWriter(capacity: 64)
+    histogram.append(field: 1, 0 as UInt64)
+    histogram.append(field: 3, Double.staleMarker)
+    histogram.append(field: 6, 0 as UInt64)
+    return histogram.bytes.array
+  }()
 }

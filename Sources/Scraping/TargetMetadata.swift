@@ -2,76 +2,99 @@ import Bytes
 import Exposition
 import Synchronization
 
-/// What a target says of one of its families, in its HELP and TYPE lines.
+/// What a target says of one of its families, in its HELP, TYPE and UNIT lines.
 public struct FamilyMetadata: Sendable, Equatable {
-  public var family: String
+  public var metadata: MetricMetadata
+
+  public var family: String { metadata.family }
   /// `counter`, `gauge`, …; `unknown` when the target does not say, or says `untyped`.
-  public var type = "unknown"
-  public var help = ""
+  public var type: String { metadata.type == .untyped ? "unknown" : metadata.type.rawValue }
+  public var help: String { metadata.help }
+  public var unit: String { metadata.unit }
 }
 
-/// Reads a target's metadata now and then: it hardly ever changes, and nothing that is sent depends on it.
+/// What a target says of its families, read anew only when it says something else.
 struct TargetMetadata {
-  /// Every so many good scrapes; the first is one of them.
-  private static let period = 16
   /// Families of one target; what is beyond is left out.
   private static let limit = 10_000
 
-  /// By the order of the text.
+  /// By the order of the exposition.
   private(set) var families: [FamilyMetadata] = []
-  private var scrapes = 0
+  /// The fingerprint of all that was said.
+  private(set) var hash = SeriesHash.none
+  /// Where a family stands in `families`; empty when nobody has asked since it was forgotten.
+  private var places: [String: Int] = [:]
 
-  /// - Parameter text: an exposition that was read without fault.
-  mutating func update(_ text: RawSpan, sharing lists: MetadataLists) {
-    defer { scrapes = (scrapes + 1) % Self.period }
-    if scrapes == 0 { families = lists.share(Self.read(text)) }
-  }
-
-  private static func read(_ text: RawSpan) -> [FamilyMetadata] {
-    var families: [FamilyMetadata] = []
-    var places: [String: Int] = [:]
-    var parser = TextParser(text)
-    // The text was parsed before: there are no faults to report.
-    while let entry = try? parser.next() {
-      if entry == .sample {
-        guard (try? parser.readSeries()) != nil, (try? parser.readValue()) != nil else { break }
-        continue
+  /// Reads what the exposition says, as far as it is in order; gives the names of families of which it says something
+  /// else than before.
+  mutating func read<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: inout Parser, _ hasher: SeriesHasher
+  ) -> Set<String> {
+    let before = families
+    families = []
+    places = [:]
+    hash = .none
+    do throws(ExpositionError) {
+      while let entry = try parser.next() {
+        if entry == .sample {
+          try parser.readSeries()
+          try parser.readValue()
+        } else {
+          hash = parser.metadataHash(hasher, after: hash)
+          take(parser)
+        }
       }
-      let name = unescaped(text.extracting(parser.name))
-      if places[name] == nil {
-        guard families.count < limit else { continue }
-        places[name] = families.count
-        families.append(FamilyMetadata(family: name))
-      }
-      guard let place = places[name] else { continue }
-      if entry == .type {
-        families[place].type = parser.type == .untyped ? "unknown" : parser.type.rawValue
-      } else {
-        families[place].help = unescaped(text.extracting(parser.text))
-      }
+    } catch {
+      // Whoever reads the samples finds the same fault and reports it.
     }
-    return families
+    return changes(since: before)
   }
 
-  private static func unescaped(_ text: RawSpan) -> String {
-    guard text.firstIndex(of: UInt8(ascii: "\\")) != nil else { return String(utf8: text) }
-    var plain: [UInt8] = []
-    var scanner = ByteScanner(text)
-    while let byte = scanner.next {
-      scanner.position += 1
-      guard byte == UInt8(ascii: "\\"), let escaped = scanner.next else {
-        plain.append(byte)
-        continue
-      }
-      switch escaped {
-      case UInt8(ascii: "n"): plain.append(.newline)
-      case UInt8(ascii: "\\"): plain.append(escaped)
-      default: plain += [byte, escaped]
-      }
-      scanner.position += 1
+  private mutating func take<Parser: ExpositionParser & ~Copyable & ~Escapable>(_ parser: borrowing Parser) {
+    let name = parser.familyName
+    if places[name] == nil {
+      guard families.count < Self.limit else { return }
+      places[name] = families.count
+      families.append(FamilyMetadata(metadata: MetricMetadata(family: name)))
     }
-    return String(decoding: plain, as: UTF8.self)
+    if let place = places[name] { parser.describe(&families[place].metadata) }
   }
+
+  private func changes(since before: [FamilyMetadata]) -> Set<String> {
+    if families == before { return [] }
+    var known: [String: Int] = [:]
+    for (place, family) in before.enumerated() { known[family.family] = place }
+    var changed: Set<String> = []
+    for family in families where known[family.family].map({ before[$0] == family }) != true {
+      changed.insert(family.family)
+    }
+    return changed
+  }
+
+  /// The memory of the first list that equals this one.
+  mutating func share(_ lists: MetadataLists) { families = lists.share(families) }
+
+  /// What is said of the family of a series.
+  mutating func ofSeries(named name: String) -> MetricMetadata? {
+    if places.isEmpty { for (place, family) in families.enumerated() { places[family.family] = place } }
+    if let place = places[name] { return families[place].metadata }
+    for (suffix, types) in Self.suffixes where name.utf8.count > suffix.utf8.count && name.hasSuffix(suffix) {
+      guard let place = places[String(name.dropLast(suffix.count))] else { continue }
+      if types.contains(families[place].metadata.type) { return families[place].metadata }
+    }
+    return nil
+  }
+
+  /// What stands behind the family's name in the names of its series, and of which types the family may be.
+  private static let suffixes: [(suffix: String, types: Set<MetricType>)] = [
+    ("_total", [.counter]), ("_bucket", [.histogram, .gaugeHistogram]),
+    ("_sum", [.histogram, .gaugeHistogram, .summary]), ("_count", [.histogram, .gaugeHistogram, .summary]),
+    ("_gsum", [.gaugeHistogram]), ("_gcount", [.gaugeHistogram]), ("_info", [.info]),
+    ("_created", [.counter, .histogram, .summary]),
+  ]
+
+  /// Frees the memory that `ofSeries` needs.
+  mutating func forgetPlaces() { places = [:] }
 }
 
 /// Lists of metadata that targets share: those of one job are mostly equal.

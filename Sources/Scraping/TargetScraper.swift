@@ -22,7 +22,7 @@ struct TargetScraper {
   }
 
   private(set) var cache: SeriesCache
-  private(set) var metadata = TargetMetadata()
+  var metadata: TargetMetadata { cache.metadata }
   private let sink: any SampleSink
   private let counters: ScrapeCounters
   private let metadataLists: MetadataLists
@@ -53,20 +53,43 @@ struct TargetScraper {
   /// Stores what the target answered, or that it did not.
   ///
   /// - Parameters:
+  ///   - fallback: what an answer without a usable Content-Type is taken for; nil makes it a failure.
   ///   - time: of the scrape, milliseconds since the epoch.
   ///   - elapsed: gives how long the scrape took, when all is parsed.
   /// - Returns: why the scrape counts as failed; nil when it is good.
   mutating func store(
-    _ answer: Result<ScrapeResponse, ScrapeError>, of target: Target, at time: Int64, elapsed: () -> Duration
+    _ answer: Result<ScrapeResponse, ScrapeError>, of target: Target, fallback: ExpositionFormat? = nil, at time: Int64,
+    elapsed: () -> Duration
+  ) -> ScrapeError? {
+    store(at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
+      let response = try answer.get()
+      let format = try response.format(fallback: fallback)
+      let terms = SeriesCache.Terms(target, at: time)
+      try response.body.withUnsafeReadableBytes { bytes throws(ScrapeError) in
+        try cache.read(RawSpan(_unsafeBytes: bytes), as: format, terms, counts: &counts)
+      }
+    }
+  }
+
+  /// Stores what collectors of this process wrote, as if the target had answered it.
+  mutating func store(
+    writers: [MetricWriter], of target: Target, at time: Int64, elapsed: () -> Duration
+  ) -> ScrapeError? {
+    store(at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
+      try cache.read(writers, SeriesCache.Terms(target, at: time), counts: &counts)
+    }
+  }
+
+  private mutating func store(
+    at time: Int64, elapsed: () -> Duration,
+    _ read: (inout SeriesCache, inout SeriesCache.Counts) throws(ScrapeError) -> Void
   ) -> ScrapeError? {
     var counts = SeriesCache.Counts()
-    cache.begin()
     var fault: ScrapeError?
-    switch answer {
-    case .failure(let error): fault = error
-    case .success(let response):
-      fault = response.fault ?? read(response.body, of: target, at: time, &counts)
-    }
+    let said = cache.metadata.hash
+    cache.begin()
+    do throws(ScrapeError) { try read(&cache, &counts) } catch { fault = error }
+    if cache.metadata.hash != said { cache.metadata.share(metadataLists) }
     if fault == nil { cache.finish(at: time) } else { cache.fail(at: time) }
     counters.count(counts, fault)
     let report = Report(isUp: fault == nil, duration: elapsed(), counts: counts)
@@ -82,22 +105,15 @@ struct TargetScraper {
     flush()
   }
 
-  private mutating func read(
-    _ body: ByteBuffer, of target: Target, at time: Int64, _ counts: inout SeriesCache.Counts
-  ) -> ScrapeError? {
-    body.withUnsafeReadableBytes { bytes in
-      do throws(ScrapeError) {
-        try cache.read(
-          RawSpan(_unsafeBytes: bytes), labels: target.labels, honorLabels: target.honorLabels,
-          honorTimestamps: target.honorTimestamps, at: time, counts: &counts)
-        metadata.update(RawSpan(_unsafeBytes: bytes), sharing: metadataLists)
-        return nil
-      } catch { return error }
-    }
-  }
-
   private func flush() {
-    if !cache.samples.isEmpty { sink.append(cache.samples) }
+    if !cache.samples.isEmpty { sink.append(cache.samples, cache.attachments) }
     if !cache.released.isEmpty { sink.release(cache.released) }
+  }
+}
+
+extension SeriesCache.Terms {
+  init(_ target: Target, at time: Int64) {
+    self.init(
+      labels: target.labels, honorLabels: target.honorLabels, honorTimestamps: target.honorTimestamps, time: time)
   }
 }

@@ -14,7 +14,7 @@ public struct TargetStatus: Sendable {
   /// When the last scrape began, nanoseconds since the epoch; nil before the first.
   public var lastScrape: Int64?
   public var lastScrapeDuration = Duration.zero
-  /// What the target says of its families; up to some scrapes old.
+  /// What the target says of its families.
   public var metadata: [FamilyMetadata] = []
 
   init(target: Target) { self.target = target }

@@ -94,7 +94,7 @@ final class AgentPages: Sendable {
       status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
         [
           "target": json(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
-          "help": .string(entry.help), "unit": "",
+          "help": .string(entry.help), "unit": .string(entry.unit),
         ]
       }
     }

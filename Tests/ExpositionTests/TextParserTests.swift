@@ -5,7 +5,7 @@ import Testing
 @testable import Exposition
 
 /// All samples of a text as `{labels} value timestamp`, by a full read of every line.
-private func samples(_ text: [UInt8]) throws(TextParserError) -> [String] {
+private func samples(_ text: [UInt8]) throws(ExpositionError) -> [String] {
   var parser = TextParser(text.span.bytes)
   var samples: [String] = []
   while let entry = try parser.next() {
@@ -21,7 +21,7 @@ private func samples(_ text: [UInt8]) throws(TextParserError) -> [String] {
 }
 
 private func fault(of text: [UInt8]) -> String? {
-  do throws(TextParserError) {
+  do throws(ExpositionError) {
     _ = try samples(text)
     return nil
   } catch { return error.description }
@@ -141,7 +141,7 @@ func knownSeriesAreSkipped(text: String, length: Int, isSkipped: Bool) throws {
       }
     }
     var (reader, skipper) = (TextParser(text.span.bytes), TextParser(text.span.bytes))
-    do throws(TextParserError) {
+    do throws(ExpositionError) {
       while let entry = try reader.next() {
         guard try skipper.next() == entry else { break }
         guard entry == .sample else { continue }

@@ -1,4 +1,4 @@
-// Feeds collectors mutated files: a tree of /proc, /sys and the like is copied, then one file at a time is broken in
+// Feeds collectors mutated files (and, with --parser, parsers mutated expositions: ParserFuzz.swift): a tree of /proc, /sys and the like is copied, then one file at a time is broken in
 // some way and the collectors read the tree. What must never happen: a crash, a collector that does not return, memory
 // that grows without bound, or an exposition that is not valid text.
 //
@@ -19,19 +19,24 @@ import Synchronization
 struct Fuzz {
   private static let tree = Flag("tree", "", "Folder with proc, sys, udev/data below it.")
   private static let files = Flag("files", [String](), "Files and folders below the tree to break; all without it.")
+  private static let parser = Flag("parser", "", "Break expositions for this parser (text, openmetrics, protobuf).")
   private static let seconds = Flag("seconds", 10, "How long.")
   private static let seed = Flag("seed", 1, "Start of the random numbers.")
 
   static func main() throws {
-    let own = [tree.definition, files.definition, seconds.definition, seed.definition]
-    let parser = FlagParser(own + CollectorRegistry.flags + Host.flags)
-    let arguments = try parser.parse(Array(CommandLine.arguments.dropFirst())) { _ throws(FlagError) in [] }
+    let own = [tree.definition, files.definition, parser.definition, seconds.definition, seed.definition]
+    let flagParser = FlagParser(own + CollectorRegistry.flags + Host.flags)
+    let arguments = try flagParser.parse(Array(CommandLine.arguments.dropFirst())) { _ throws(FlagError) in [] }
+    if !arguments[parser].isEmpty {
+      try breakExpositions(for: arguments[parser], seconds: arguments[seconds], seed: arguments[seed])
+      return
+    }
     guard !arguments[tree].isEmpty else { throw FlagError.missingValue("tree") }
 
     let copy = try WorkingCopy(of: arguments[tree], breaking: arguments[files])
     var logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
-    let flags = try parser.parse(
+    let flags = try flagParser.parse(
       CommandLine.arguments.dropFirst().map { $0.replacing("{tree}", with: copy.path) } + [
         "--path.procfs=\(copy.path)/proc", "--path.sysfs=\(copy.path)/sys", "--path.rootfs=\(copy.path)",
         "--path.udev.data=\(copy.path)/udev/data",
@@ -56,6 +61,13 @@ struct Fuzz {
     print(
       "\(rounds) rounds, resident \(before) KiB before, \(residentKilobytes()) KiB after, largest page \(subject.largest) bytes"
     )
+  }
+
+  private static func breakExpositions(for name: String, seconds: Int, seed: Int) throws {
+    var mutator = Mutator(seed: UInt64(truncatingIfNeeded: seed))
+    var fuzz = try ParserFuzz(name)
+    let rounds = try fuzz.run(with: &mutator, until: MonotonicClock.now + UInt64(max(seconds, 0)) * 1_000_000_000)
+    print("\(rounds) rounds, \(fuzz.accepted) accepted, resident \(residentKilobytes()) KiB")
   }
 
   private static func residentKilobytes() -> Int {

@@ -9,6 +9,10 @@ final class RecordingSink: SampleSink {
     var registrations: [SeriesID: Int] = [:]
     var samples: [Sample] = []
     var appends = 0
+    /// What the last registration said.
+    var metadata: [String: MetricMetadata?] = [:]
+    /// What samples carried since the last `takeAttachments`, each with its series.
+    var attachments: [String] = []
   }
 
   let state = Mutex(State())
@@ -25,6 +29,7 @@ final class RecordingSink: SampleSink {
         state.labels.append(labels)
       }
       state.registrations[id, default: 0] += 1
+      state.metadata[labels.description] = metadata
       return id
     }
   }
@@ -35,8 +40,21 @@ final class RecordingSink: SampleSink {
 
   func append(_ samples: [Sample], _ attachments: [Attachment] = []) {
     state.withLock { state in
+      for (index, attachment) in attachments.enumerated() {
+        let isOrdered = index == 0 || attachments[index - 1].sample <= attachment.sample
+        let name = state.labels[Int(samples[attachment.sample].series.rawValue)].description
+        state.attachments.append("\(isOrdered ? "" : "out of order ")\(name) \(attachment.text)")
+      }
       state.samples += samples
       state.appends += 1
+    }
+  }
+
+  /// What samples carried since the last call.
+  func takeAttachments() -> [String] {
+    state.withLock { state in
+      defer { state.attachments = [] }
+      return state.attachments
     }
   }
 
@@ -75,5 +93,15 @@ struct Stored: Equatable, CustomStringConvertible {
   var description: String {
     let value = Double(bitPattern: bits)
     return value.isStaleMarker ? "stale@\(timestamp)" : "\(value)@\(timestamp)"
+  }
+}
+
+extension Attachment {
+  fileprivate var text: String {
+    switch content {
+    case .exemplar(let labels, let value, let timestamp): "exemplar \(labels) \(value) \(timestamp)"
+    case .histogram(let bytes): "histogram \(bytes)"
+    case .start(let time): "start \(time)"
+    }
   }
 }

@@ -66,22 +66,6 @@ private struct FakeFetcher: ScrapeFetcher {
   #expect(sink.balance == 0)
 }
 
-@Test(
-  arguments: [
-    (text("m 1", status: 404), "server returned HTTP status 404 Not Found"),
-    (text("m 1", status: 799), "server returned HTTP status 799"),
-    (text("m 1", type: nil), "non-compliant scrape target sending blank Content-Type"),
-    (text("m 1", type: "text/html"), #"received unsupported Content-Type "text/html" and no fallback_scrape_protocol"#),
-    (text("m 1", type: "TEXT/Plain ; charset=utf-8"), nil), (text("", type: nil), nil),
-  ] as [(ScrapeResponse, String?)])
-func answersThatAreNoText(response: ScrapeResponse, message: String?) {
-  if let message {
-    #expect(response.fault?.description.contains(message) == true)
-  } else {
-    #expect(response.fault == nil)
-  }
-}
-
 @Test func theGrid() {
   let labels = LabelSet([(name: "job", value: "j")])
   let grid = ScrapeGrid(interval: .seconds(10), labels: labels, url: "http://a", seed: 1)
@@ -98,11 +82,6 @@ func answersThatAreNoText(response: ScrapeResponse, message: String?) {
   #expect(grid.timestamp(due: first, now: first + 2_100_000) == (first + 2_100_000) / 1_000_000)
   let longest = ScrapeGrid(interval: .nanoseconds(Int64.max), labels: labels, url: "", seed: .max)
   #expect(longest.next(after: 1_700_000_000_000_000_000, last: nil) > 1_700_000_000_000_000_000)
-}
-
-@Test func requestHeaders() {
-  let request = ScrapeRequest(url: "", timeout: .milliseconds(1500), bodyLimit: 1, userAgent: "pilotfish/1")
-  #expect(request.headers.map(\.value) == ["text/plain;version=0.0.4;q=1,*/*;q=0.1", "gzip", "pilotfish/1", "1.5"])
 }
 
 @Test func targetsComeAndGo() async {

@@ -13,6 +13,7 @@ private struct Feed {
   var counts = SeriesCache.Counts()
   var target = LabelSet([(name: "job", value: "j")])
   var honorLabels = false
+  var format = ExpositionFormat.text
 
   init(_ sink: RecordingSink = RecordingSink()) {
     self.sink = sink
@@ -20,7 +21,7 @@ private struct Feed {
   }
 
   mutating func flush() {
-    if !cache.samples.isEmpty { sink.append(cache.samples) }
+    if !cache.samples.isEmpty { sink.append(cache.samples, cache.attachments) }
     sink.release(cache.released)
   }
 
@@ -33,8 +34,8 @@ private struct Feed {
     if let text {
       do throws(ScrapeError) {
         try cache.read(
-          text.utf8.span.bytes, labels: target, honorLabels: honorLabels, honorTimestamps: true, at: time,
-          counts: &counts)
+          text.utf8.span.bytes, as: format, .init(labels: target, honorLabels: honorLabels, time: time), counts: &counts
+        )
         isGood = true
       } catch {}
     }
@@ -148,8 +149,7 @@ func seriesThatCannotBeStored(text: String, part: String) throws {
   var counts = SeriesCache.Counts()
   cache.begin()
   let error = #expect(throws: ScrapeError.self) {
-    try cache.read(
-      text.utf8.span.bytes, labels: LabelSet(), honorLabels: false, honorTimestamps: true, at: 1, counts: &counts)
+    try cache.read(text.utf8.span.bytes, .init(labels: LabelSet(), time: 1), counts: &counts)
   }
   #expect(error?.description.contains(part) == true)
 }

@@ -107,7 +107,7 @@ struct TextFamilyParser {
       throw error(
         "second TYPE line for metric name \"\(families[place].name)\", or TYPE reported after samples", .metadata)
     }
-    guard let type = MetricType(rawValue: String(utf8: text).lowercased()) else {
+    guard let type = MetricType(rawValue: String(utf8: text).lowercased()), type.isInTextFormat else {
       throw error("unknown metric type \"\(String(utf8: text))\"", .metadata)
     }
     families[place].type = type

@@ -1,8 +1,7 @@
 import Bytes
 
-/// Why a text in the format 0.0.4 is refused, in the words of Prometheus: what was expected, what was found, and
-/// where.
-public struct TextParserError: Error, Equatable, CustomStringConvertible {
+/// Why an exposition is refused, in the words of Prometheus: what was expected, what was found, and where.
+public struct ExpositionError: Error, Equatable, CustomStringConvertible {
   public let description: String
 
   public init(_ description: String) { self.description = description }

@@ -1,0 +1,375 @@
+import Bytes
+
+/// Reads messages `io.prometheus.client.MetricFamily`, each behind its length, with the verdicts of Prometheus 3's own
+/// parser (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
+///
+/// A classic histogram or summary is shown as the series that its text would have: `_count`, `_sum`, then the buckets
+/// or quantiles. A native histogram is one sample. Each series is rendered as the text format writes it, so a target
+/// may change between the formats and its series are known again.
+public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
+  /// What a sample is of its metric.
+  enum Part {
+    case whole, count, sum, native
+    /// A bucket or a quantile: where its message stands.
+    case step(Range<Int>)
+    /// The bucket of all, where the target left it out.
+    case infinity
+  }
+
+  let bytes: RawSpan
+  /// Where the next family begins.
+  private var position = 0
+
+  // Of the family.
+  private(set) var name = 0..<0
+  private var help = 0..<0
+  private var unit = 0..<0
+  public private(set) var type = MetricType.untyped
+  /// What is left of the family's message.
+  private var family = 0..<0
+
+  // Of the metric.
+  private var labels = ByteWriter(capacity: 256)
+  /// The message that holds the metric's value, what is left of it where it is shown in parts, and its numbers.
+  private(set) var content = 0..<0
+  private var rest = 0..<0
+  private var scalars = HistogramScalars()
+  private var part: Part?
+  private var hasInfinity = false
+  public private(set) var timestamp: Int64?
+
+  // Of the sample.
+  private var series = ByteWriter(capacity: 512)
+  public private(set) var value = 0.0
+  private var exemplars: [Range<Int>] = []
+  private var native: [UInt8] = []
+
+  @_lifetime(copy bytes)
+  public init(_ bytes: RawSpan) { self.bytes = bytes }
+
+  @_lifetime(self: copy self)
+  public mutating func rewind() {
+    position = 0
+    family = 0..<0
+    part = nil
+  }
+
+  @_lifetime(self: copy self)
+  public mutating func next() throws(ExpositionError) -> ExpositionEntry? {
+    if let part, try nextPart(after: part) { return .sample }
+    part = nil
+    if try nextMetric() { return .sample }
+    guard try nextFamily() else { return nil }
+    return .type
+  }
+
+  // MARK: Families
+
+  /// Moves to the next family that has a metric, and reads all of it but its metrics.
+  @_lifetime(self: copy self)
+  private mutating func nextFamily() throws(ExpositionError) -> Bool {
+    while position < bytes.byteCount {
+      var outer = ProtobufFields(bytes, position..<bytes.byteCount)
+      let length = try outer.varint()
+      guard length <= UInt64(bytes.byteCount - outer.position) else { throw ProtobufFields.truncated }
+      family = outer.position..<outer.position + Int(truncatingIfNeeded: length)
+      position = family.upperBound
+      (name, help, unit) = (0..<0, 0..<0, 0..<0)
+      var typeNumber: UInt64 = 0
+      var hasMetric = false
+      var fields = ProtobufFields(bytes, family)
+      while try fields.next() {
+        switch fields.field {
+        case 1: name = try fields.message()
+        case 2: help = try fields.message()
+        case 3: typeNumber = try fields.integer()
+        case 4: hasMetric = true
+        case 5: unit = try fields.message()
+        default: break
+        }
+      }
+      guard hasMetric else { continue }
+      try checkFamily(typeNumber)
+      return true
+    }
+    return false
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func checkFamily(_ typeNumber: UInt64) throws(ExpositionError) {
+    let (name, help, unit) = (bytes.extracting(name), bytes.extracting(help), bytes.extracting(unit))
+    guard name.byteCount > 0, name.isUTF8, name.firstIndex(of: 0) == nil else {
+      throw ExpositionError("invalid metric name: \(ExpositionError.quote(name))")
+    }
+    let quoted = ExpositionError.quote(name)
+    guard help.isUTF8 else {
+      throw ExpositionError("invalid help for metric \(quoted): \(ExpositionError.quote(help))")
+    }
+    let types: [MetricType] = [.counter, .gauge, .summary, .untyped, .histogram, .gaugeHistogram]
+    guard typeNumber < UInt64(types.count) else {
+      throw ExpositionError("unknown metric type for metric \(quoted): \(typeNumber)")
+    }
+    type = types[Int(typeNumber)]
+    guard unit.byteCount > 0 else { return }
+    let isTotal = type == .counter && name.ends(with: "_total")
+    guard name.extracting(0..<name.byteCount - (isTotal ? 6 : 0)).hasUnit(unit) else {
+      let what = isTotal ? "counter" : "metric"
+      throw ExpositionError("unit \(ExpositionError.quote(unit)) not a suffix of \(what) \(quoted)")
+    }
+  }
+
+  // MARK: Metrics
+
+  /// Moves to the next metric of the family and to the first sample of it.
+  @_lifetime(self: copy self)
+  private mutating func nextMetric() throws(ExpositionError) -> Bool {
+    var fields = ProtobufFields(bytes, family)
+    while try fields.next() {
+      guard fields.field == 4 else { continue }
+      let metric = try fields.message()
+      family = metric.upperBound..<family.upperBound
+      try readMetric(metric)
+      return true
+    }
+    return false
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readMetric(_ metric: Range<Int>) throws(ExpositionError) {
+    labels.removeAll()
+    timestamp = nil
+    content = 0..<0
+    var fields = ProtobufFields(bytes, metric)
+    while try fields.next() {
+      switch fields.field {
+      case 1: try readLabel(try fields.message())
+      case 6:
+        // Without a timestamp there is none, or 0: Prometheus takes both for none.
+        let time = Int64(bitPattern: try fields.integer())
+        timestamp = time == 0 ? nil : time
+      case type.contentField: content = try fields.message()
+      default: break
+      }
+    }
+    rest = content
+    hasInfinity = false
+    switch type {
+    case .histogram, .gaugeHistogram:
+      scalars = try HistogramScalars(bytes, content)
+      try show(scalars.isNative ? .native : .count)
+    case .summary:
+      scalars = try HistogramScalars(summary: bytes, content)
+      try show(.count)
+    default: try show(.whole)
+    }
+  }
+
+  /// Renders a label as it stands between the braces.
+  @_lifetime(self: copy self)
+  private mutating func readLabel(_ label: Range<Int>) throws(ExpositionError) {
+    var (name, value) = (0..<0, 0..<0)
+    var fields = ProtobufFields(bytes, label)
+    while try fields.next() {
+      switch fields.field {
+      case 1: name = try fields.message()
+      case 2: value = try fields.message()
+      default: break
+      }
+    }
+    let (nameBytes, valueBytes) = (bytes.extracting(name), bytes.extracting(value))
+    guard nameBytes.isUTF8, nameBytes.firstIndex(of: 0) == nil else {
+      throw ExpositionError("invalid label name: \(ExpositionError.quote(nameBytes))")
+    }
+    guard valueBytes.isUTF8 else {
+      throw ExpositionError("invalid UTF-8 label value: \(ExpositionError.quote(valueBytes))")
+    }
+    if labels.count > 0 { labels.append(UInt8(ascii: ",")) }
+    labels.append(name: nameBytes, suffix: "", isLabel: true)
+    labels.append("=\"")
+    labels.append(labelValue: valueBytes)
+    labels.append(UInt8(ascii: "\""))
+  }
+
+  // MARK: Samples
+
+  /// Moves to what comes behind a part of a histogram or a summary; false when there is nothing more.
+  @_lifetime(self: copy self)
+  private mutating func nextPart(after part: Part) throws(ExpositionError) -> Bool {
+    switch part {
+    case .whole, .native, .infinity: return false
+    case .count:
+      try show(.sum)
+      return true
+    case .sum, .step: break
+    }
+    var fields = ProtobufFields(bytes, rest)
+    while !hasInfinity, try fields.next() {
+      guard fields.field == 3 else { continue }
+      let step = try fields.message()
+      rest = step.upperBound..<rest.upperBound
+      try show(.step(step))
+      return true
+    }
+    if type == .summary || hasInfinity { return false }
+    try show(.infinity)
+    return true
+  }
+
+  /// Renders the series of a sample and reads its value.
+  @_lifetime(self: copy self)
+  private mutating func show(_ part: Part) throws(ExpositionError) {
+    self.part = part
+    exemplars.removeAll(keepingCapacity: true)
+    let isSummary = type == .summary
+    switch part {
+    case .whole:
+      let (number, exemplar) = try wholeValue()
+      value = number
+      if let exemplar { exemplars.append(exemplar) }
+      render("")
+    case .count:
+      value = scalars.total
+      render("_count")
+    case .sum:
+      value = scalars.sum
+      render("_sum")
+    case .native:
+      value = 0
+      native = try NativeHistogram.encode(bytes, content, scalars, isGauge: type == .gaugeHistogram)
+      exemplars = try NativeHistogram.exemplars(bytes, content)
+      render("")
+    case .infinity:
+      value = scalars.total
+      render("_bucket", bound: .infinity)
+    case .step(let range):
+      let step = try HistogramStep(bytes, range, isQuantile: isSummary)
+      value = step.value
+      if let exemplar = step.exemplar { exemplars.append(exemplar) }
+      hasInfinity = !isSummary && step.bound == .infinity
+      render(isSummary ? "" : "_bucket", bound: step.bound)
+    }
+    // Never a staleness marker.
+    if value.isNaN { value = Double(bitPattern: 0x7ff8_0000_0000_0001) }
+  }
+
+  /// The value of a counter, a gauge or an untyped metric, and a counter's exemplar.
+  private func wholeValue() throws(ExpositionError) -> (Double, Range<Int>?) {
+    var value = 0.0
+    var exemplar: Range<Int>?
+    var fields = ProtobufFields(bytes, content)
+    while try fields.next() {
+      if fields.field == 1 { value = try fields.double() }
+      if fields.field == 2, type == .counter { exemplar = try fields.message() }
+    }
+    return (value, exemplar)
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func render(_ suffix: StaticString, bound: Double? = nil) {
+    series.removeAll()
+    let name = bytes.extracting(name)
+    let isPlain = name.isPlainName(isLabel: false)
+    if !isPlain { series.append(UInt8(ascii: "{")) }
+    series.append(name: name, suffix: suffix, isLabel: false)
+    if isPlain, labels.count == 0, bound == nil { return }
+    if isPlain { series.append(UInt8(ascii: "{")) }
+    if labels.count > 0 {
+      if !isPlain { series.append(UInt8(ascii: ",")) }
+      series.append(labels)
+    }
+    if let bound {
+      if !isPlain || labels.count > 0 { series.append(UInt8(ascii: ",")) }
+      series.append(type == .summary ? "quantile=\"" : "le=\"")
+      series.append(openMetricsFloat: bound)
+      series.append(UInt8(ascii: "\""))
+    }
+    series.append(UInt8(ascii: "}"))
+  }
+}
+
+extension ProtobufParser {
+  /// The series was read before it was known to be there.
+  @_lifetime(self: copy self)
+  public mutating func skipSeries(length: Int, hash: SeriesHash, _ hasher: SeriesHasher) -> Bool {
+    length == series.count && seriesHash(hasher) == hash
+  }
+
+  @_lifetime(self: copy self)
+  public mutating func readSeries() throws(ExpositionError) {}
+
+  @_lifetime(self: copy self)
+  public mutating func readValue() throws(ExpositionError) {}
+
+  public var seriesLength: Int { series.count }
+
+  public func seriesHash(_ hasher: SeriesHasher) -> SeriesHash { hasher.hash(series.bytes, salt: type.salt) }
+
+  public func appendLabels(to labels: inout LabelSet) {
+    TextParser.appendLabels(of: series.bytes, type: type, to: &labels)
+  }
+
+  public var isHistogram: Bool {
+    if case .native = part { true } else { false }
+  }
+
+  public func histogram() -> [UInt8] { native }
+
+  public var exemplarCount: Int { exemplars.count }
+
+  public func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64 {
+    hasher.hash(bytes.extracting(exemplars[index])).low
+  }
+
+  public func exemplar(at index: Int) throws(ExpositionError) -> Exemplar { try Exemplar(bytes, exemplars[index]) }
+
+  public func metadataHash(_ hasher: SeriesHasher, after hash: SeriesHash) -> SeriesHash {
+    var hash = hasher.hash(bytes.extracting(name), after: hash)
+    hash = hasher.hash(bytes.extracting(help), after: hash)
+    hash = hasher.hash(bytes.extracting(unit), after: hash)
+    let typeName = Array(type.rawValue.utf8)
+    return hasher.hash(typeName.span.bytes, after: hash)
+  }
+
+  public var familyName: String { String(utf8: bytes.extracting(name)) }
+
+  public func describe(_ family: inout MetricMetadata) {
+    family.type = type
+    family.help = String(utf8: bytes.extracting(help))
+    family.unit = String(utf8: bytes.extracting(unit))
+  }
+}
+
+extension MetricType {
+  /// The field of the message Metric that holds the value.
+  fileprivate var contentField: Int {
+    switch self {
+    case .gauge: 2
+    case .counter: 3
+    case .summary: 4
+    case .untyped, .info, .stateset: 5
+    case .histogram, .gaugeHistogram: 7
+    }
+  }
+}
+
+extension ByteWriter {
+  /// A metric's or a label's name, in quotes if the text format wants them.
+  fileprivate mutating func append(name: RawSpan, suffix: StaticString, isLabel: Bool) {
+    let isPlain = name.isPlainName(isLabel: isLabel)
+    if !isPlain { append(UInt8(ascii: "\"")) }
+    append(labelValue: name)
+    append(suffix)
+    if !isPlain { append(UInt8(ascii: "\"")) }
+  }
+}
+
+extension RawSpan {
+  /// Whether the text format writes the name without quotes.
+  fileprivate func isPlainName(isLabel: Bool) -> Bool {
+    guard byteCount > 0, !self[0].isDigit else { return false }
+    for offset in 0..<byteCount {
+      guard isLabel ? self[offset].isLabelStart || self[offset].isDigit : self[offset].isNamePart else { return false }
+    }
+    return true
+  }
+}

@@ -1,0 +1,144 @@
+import Bytes
+import Exposition
+
+/// Reading: one pass over what the target exposed, of whatever format.
+///
+/// What the target says of its families is known by a fingerprint of all that it says. Only when that is another one
+/// than last time, the families are read in a second pass, and in a third the series of those that have changed are
+/// registered again.
+extension SeriesCache {
+  /// Reads an exposition of the target. On an error `counts` say how far it came; the caller then calls `fail`, else
+  /// `finish`.
+  package mutating func read(
+    _ bytes: RawSpan, as format: ExpositionFormat = .text, _ terms: Terms, counts: inout Counts
+  ) throws(ScrapeError) {
+    switch format {
+    case .text:
+      var parser = TextParser(bytes)
+      try read(&parser, terms, &counts)
+    case .openMetrics:
+      var parser = OpenMetricsParser(bytes)
+      try read(&parser, terms, &counts)
+    case .protobuf:
+      var parser = ProtobufParser(bytes)
+      try read(&parser, terms, &counts)
+    }
+  }
+
+  /// Reads what collectors of this process wrote, as their exposition would be read.
+  package mutating func read(_ writers: [MetricWriter], _ terms: Terms, counts: inout Counts) throws(ScrapeError) {
+    var parser = WriterParser(writers)
+    try read(&parser, terms, &counts)
+  }
+
+  private mutating func read<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: inout Parser, _ terms: Terms, _ counts: inout Counts
+  ) throws(ScrapeError) {
+    // All series are going to be new: what is said of them must be known before.
+    if lines.isEmpty {
+      _ = metadata.read(&parser, hasher)
+      parser.rewind()
+    }
+    do throws(ExpositionError) {
+      let said = try walk(&parser, terms, &counts)
+      guard said != metadata.hash else { return }
+      parser.rewind()
+      let changed = metadata.read(&parser, hasher)
+      guard !changed.isEmpty else { return }
+      parser.rewind()
+      try registerAgain(changed, &parser, terms)
+    } catch { throw ScrapeError(error.description) }
+  }
+
+  /// Stores all samples; gives the fingerprint of what the target says of its families.
+  private mutating func walk<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: inout Parser, _ terms: Terms, _ counts: inout Counts
+  ) throws(ExpositionError) -> SeriesHash {
+    var said = SeriesHash.none
+    while let entry = try parser.next() {
+      guard entry == .sample else {
+        said = parser.metadataHash(hasher, after: said)
+        continue
+      }
+      let isInPlace =
+        cursor < lines.count
+        && parser.skipSeries(length: Int(lines[cursor].length), hash: lines[cursor].hash, hasher)
+      if !isInPlace { try parser.readSeries() }
+      try parser.readValue()
+      counts.scraped += 1
+      var isNew = false
+      let record: Int32
+      if isInPlace {
+        record = lines[cursor].record
+        if hasDiverged { nextLines.append(lines[cursor]) }
+        cursor += 1
+      } else {
+        record = try find(parser, terms, isNew: &isNew)
+      }
+      try store(parser, in: record, terms, isNew: isNew, &counts)
+    }
+    return said
+  }
+
+  /// The record of a series that does not stand where it stood, which may be new.
+  private mutating func find<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool
+  ) throws(ExpositionError) -> Int32 {
+    if !hasDiverged {
+      hasDiverged = true
+      nextLines.append(contentsOf: lines[..<cursor])
+      for (position, line) in lines.enumerated() { lineByHash[line.hash] = Int32(truncatingIfNeeded: position) }
+    }
+    let hash = parser.seriesHash(hasher)
+    lookups += 1
+    var line = Line(hash: hash, record: 0, length: UInt32(truncatingIfNeeded: parser.seriesLength))
+    if let position = lineByHash[hash] {
+      let known = position >= 0 ? lines[Int(position)] : nextLines[-1 - Int(position)]
+      line.record = known.record
+      if position >= 0 { cursor = Int(position) + 1 }
+    } else {
+      parses += 1
+      let about = try readLabels(parser, terms)
+      line.record = register(labels, about)
+      isNew = true
+      // Below zero: a line of this scrape.
+      lineByHash[hash] = Int32(truncatingIfNeeded: -1 - nextLines.count)
+    }
+    nextLines.append(line)
+    return line.record
+  }
+
+  /// Sets `labels` to those under which the series is stored; gives what the target says of its family.
+  private mutating func readLabels<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: borrowing Parser, _ terms: Terms
+  ) throws(ExpositionError) -> MetricMetadata? {
+    labels.removeAll()
+    parser.appendLabels(to: &labels)
+    // By the exposed name: rules may give the series another one.
+    let about = labels.index(of: "__name__").flatMap { metadata.ofSeries(named: String(utf8: labels.value(at: $0))) }
+    do throws(ScrapeError) {
+      try labels.add(target: terms.labels, honorLabels: terms.honorLabels)
+    } catch { throw ExpositionError(error.description) }
+    return about
+  }
+
+  /// Tells the sink what is now said of the series of the families whose names are in `changed`. The exposition was
+  /// walked before, so its lines are known.
+  private mutating func registerAgain<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ changed: Set<String>, _ parser: inout Parser, _ terms: Terms
+  ) throws(ExpositionError) {
+    var place = 0
+    while let entry = try parser.next() {
+      guard entry == .sample else { continue }
+      try parser.readSeries()
+      try parser.readValue()
+      let line = hasDiverged ? nextLines[place] : lines[place]
+      place += 1
+      guard !records[Int(line.record)].isRefused, let about = try readLabels(parser, terms),
+        changed.contains(about.family), let series = sink.register(labels, about)
+      else { continue }
+      // The sink counts registrations; one is enough.
+      released.append(series)
+    }
+  }
+}
