@@ -90,6 +90,7 @@ let package = Package(
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping"),
     tests(of: "Discovery"),
+    tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "Configuration", ["YAML", "Flags"]),
     tests(of: "HostMetrics", ["TestBus", log]),
     tests(of: "HTTPClient", nio + ["Compression", "Bytes"]),

@@ -23,3 +23,15 @@ func badPatternsSayWhyInGoWords(pattern: String, reason: String) {
     "\($0)".contains(reason) && "\($0)".contains("`\(pattern)`")
   }
 }
+
+@Test func groupsAreGivenByNumberAndName() throws {
+  let pattern = try Pattern("(?P<host>[a-z]+)(:)?(?P<port>\\d+)?")
+  #expect(pattern.groupCount == 3)
+  #expect(pattern.group(named: "port") == 3 && pattern.group(named: "host") == 1 && pattern.group(named: "x") == nil)
+  let match = try #require(pattern.match(in: "--web:80".utf8.span.bytes, groups: 4))
+  #expect(match[0] == 2..<8 && match[1] == 2..<5 && match[3] == 6..<8)
+  let short = try #require(pattern.match(in: "web".utf8.span.bytes, groups: 99))
+  #expect(short[0] == 0..<3 && short[2] == nil && short[3] == nil && short[4] == nil && short[99] == nil)
+  #expect(pattern.match(in: "".utf8.span.bytes, groups: 1) == nil)
+  #expect(try Pattern("()").match(in: "".utf8.span.bytes, groups: 2)?[1] == 0..<0)
+}
