@@ -30,7 +30,8 @@ extension BlockReader {
   private func read(into rule: inout RelabelRule.Definition) -> Bool {
     let action = text("action") ?? rule.action.rawValue
     guard let known = RelabelRule.Action(rawValue: action.lowercased()) else {
-      refuse("action", action.isEmpty ? "relabel action cannot be empty" : "unknown relabel action \"\(shown(action))\"")
+      refuse(
+        "action", action.isEmpty ? "relabel action cannot be empty" : "unknown relabel action \"\(shown(action))\"")
       return false
     }
     rule.action = known

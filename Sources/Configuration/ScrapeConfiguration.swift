@@ -1,7 +1,7 @@
 import Relabeling
 import YAML
 
-/// A label as the file states it. Names and values are to be compared as bytes.
+/// A label as the file states it. Names and values are compared as bytes.
 public struct ConfiguredLabel: Sendable, Equatable {
   public var name: String
   public var value: String
@@ -9,6 +9,10 @@ public struct ConfiguredLabel: Sendable, Equatable {
   public init(name: String, value: String) {
     self.name = name
     self.value = value
+  }
+
+  public static func == (left: ConfiguredLabel, right: ConfiguredLabel) -> Bool {
+    left.name.utf8.elementsEqual(right.name.utf8) && left.value.utf8.elementsEqual(right.value.utf8)
   }
 }
 
@@ -96,9 +100,11 @@ public struct ScrapeConfiguration: Sendable {
       "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
     ],
     known: httpClientKeys + [
-      "track_timestamps_staleness", "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit", "label_value_length_limit",
+      "track_timestamps_staleness", "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit",
+      "label_value_length_limit",
       "target_limit", "keep_dropped_targets", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
-      "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics", "metric_name_validation_scheme", "metric_name_escaping_scheme",
+      "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
+      "metric_name_validation_scheme", "metric_name_escaping_scheme",
       "scrape_failure_log_file", "aws_sd_configs", "azure_sd_configs",
       "consul_sd_configs", "digitalocean_sd_configs", "dns_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
       "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "gce_sd_configs",
