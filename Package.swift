@@ -91,7 +91,7 @@ let package = Package(
     tests(of: "Scraping"),
     tests(of: "Discovery", ["Configuration", "Exposition", log]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
-    tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition"]),
+    tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
     tests(of: "HTTPClient", nio + ["Compression", "Bytes"]),
     tests(of: "Kernel", ["TestBus"]),

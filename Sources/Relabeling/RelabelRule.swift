@@ -108,7 +108,6 @@ public struct RelabelRule: Sendable {
 
   private func replace(in labels: inout LabelSet, _ scratch: inout Scratch) {
     guard expand(target, replacement, of: scratch.value, &scratch.name, &scratch.result) else { return }
-    guard scratch.name.span.bytes.isLabelName else { return }
     set(scratch.name.span.bytes, to: scratch.result.span.bytes, in: &labels)
   }
 
@@ -132,7 +131,6 @@ public struct RelabelRule: Sendable {
       scratch.value.removeAll(keepingCapacity: true)
       scratch.value.append(before.name(at: index))
       guard expand(replacement, replacement, of: scratch.value, &scratch.name, &scratch.result) else { continue }
-      guard scratch.name.span.bytes.isLabelName else { continue }
       set(scratch.name.span.bytes, to: before.value(at: index), in: &labels)
     }
   }
@@ -145,8 +143,9 @@ public struct RelabelRule: Sendable {
     set(name.utf8.span.bytes, to: value.span.bytes, in: &labels)
   }
 
-  /// An empty value takes the label away.
+  /// An empty value takes the label away; what cannot name a label changes nothing.
   private func set(_ name: RawSpan, to value: RawSpan, in labels: inout LabelSet) {
+    guard name.isLabelName else { return }
     guard value.isEmpty else { return labels.set(name, to: value) }
     if let index = labels.index(of: name) { labels.remove(at: index) }
   }

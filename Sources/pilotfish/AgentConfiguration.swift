@@ -7,7 +7,9 @@ import RemoteWrite
 /// What the agent makes of its configuration.
 enum AgentConfiguration {
   /// Reads a file; its external labels may name variables of the environment.
-  static func load(_ path: String) throws(ConfigurationError) -> Configuration {
+  ///
+  /// - Throws: `ConfigurationError`, with all faults of the file.
+  static func load(_ path: String) throws -> Configuration {
     try Configuration.load(path) { name in getenv(name).map { String(cString: $0) } }
   }
 

@@ -54,7 +54,7 @@ actor AgentReload: MetricSource {
 
   nonisolated func write(to writer: MetricWriter) {
     let outcome = outcome.withLock { $0 }
-    writer.sample(Self.success, outcome.isSuccess ? 1 : 0)
+    writer.sample(Self.success, outcome.isSuccess ? 1.0 : 0)
     writer.sample(Self.time, outcome.lastSuccess)
   }
 
