@@ -18,6 +18,13 @@ public struct Target: Sendable {
   public var honorTimestamps: Bool
   /// For the labels of what is scraped.
   public var metricRelabelRules: RelabelRules
+  /// What the target is asked for, the most wanted first.
+  public var scrapeProtocols = ScrapeProtocol.defaults
+  /// How an answer is read whose Content-Type says nothing of use; nil: such an answer is an error.
+  public var fallbackScrapeProtocol: ScrapeProtocol?
+  public var scrapeNativeHistograms = false
+  /// Whether the target is asked for gzip.
+  public var enableCompression = true
 
   public init(
     jobName: String, discoveredLabels: LabelSet, labels: LabelSet, scrapeURL: String, interval: Duration,
@@ -86,6 +93,10 @@ public struct Target: Sendable {
       jobName: job.jobName, discoveredLabels: discovered, labels: Self.seriesLabels(of: labels, address),
       scrapeURL: Self.url(of: labels, job.params), interval: interval, timeout: timeout,
       honorLabels: job.honorLabels, honorTimestamps: job.honorTimestamps, metricRelabelRules: job.metricRelabelRules)
+    scrapeProtocols = job.scrapeProtocols
+    fallbackScrapeProtocol = job.fallbackScrapeProtocol
+    scrapeNativeHistograms = job.scrapeNativeHistograms
+    enableCompression = job.enableCompression
   }
 
   private static func duration(_ name: String, _ text: String) throws(TargetFault) -> Duration {
