@@ -14,7 +14,7 @@ public struct Configuration: Sendable {
   /// Reads a configuration.
   ///
   /// - Parameters:
-  ///   - file: how the errors name the text.
+  ///   - file: how the errors name the text; paths in it count from this file's folder.
   ///   - environment: gives the variables that `external_labels` may name.
   /// - Throws: with all faults of the text.
   public static func parse(
@@ -27,7 +27,8 @@ public struct Configuration: Sendable {
       throw ConfigurationError(file, [error])
     }
     let problems = Problems()
-    let configuration = Configuration(BlockReader(root, "", keys, problems), environment)
+    let directory = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? ""
+    let configuration = Configuration(BlockReader(root, "", keys, problems), environment, directory)
     guard problems.list.isEmpty else { throw ConfigurationError(file, problems.list) }
     return configuration
   }
@@ -39,9 +40,9 @@ public struct Configuration: Sendable {
     try parse(try read(path), file: path, environment: environment)
   }
 
-  private init(_ top: BlockReader, _ environment: (String) -> String?) {
+  private init(_ top: BlockReader, _ environment: (String) -> String?, _ directory: String) {
     global = GlobalConfiguration(top, environment: environment)
-    scrapeConfigs = ScrapeConfiguration.list(top, global)
+    scrapeConfigs = ScrapeConfiguration.list(top, global, directory)
     remoteWrites = RemoteWriteConfiguration.list(top)
   }
 

@@ -1,42 +1,49 @@
+import Relabeling
 import YAML
 
 /// One entry of `remote_write`.
-public struct RemoteWriteConfiguration: Sendable {
-  /// The `queue_config` block.
-  public struct Queue: Sendable {
-    public var capacity = 10_000
-    public var maxShards = 50
-    public var minShards = 1
+public struct RemoteWriteConfiguration: Sendable, Equatable {
+  /// A header of every request.
+  public struct Header: Sendable, Equatable {
+    public var name: String
+    public var value: String
+  }
+
+  /// The `metadata_config` block, which says how help texts and types are sent by remote write 1.0.
+  public struct Metadata: Sendable, Equatable {
+    public var send = true
+    public var sendInterval: Duration = .seconds(60)
+    /// Families of a full request.
     public var maxSamplesPerSend = 2000
-    public var batchSendDeadline: Duration = .seconds(5)
-    public var minBackoff: Duration = .milliseconds(30)
-    public var maxBackoff: Duration = .seconds(5)
-    /// True where Prometheus has false: what a receiver throttles must not be lost.
-    public var retryOnHTTP429 = true
-    /// Zero: no limit.
-    public var sampleAgeLimit: Duration = .zero
+  }
+
+  /// The protocol, by the name of its message.
+  public enum Message: String, Sendable, CaseIterable {
+    /// Remote write 1.0.
+    case v1 = "prometheus.WriteRequest"
+    /// Remote write 2.0.
+    case v2 = "io.prometheus.write.v2.Request"
   }
 
   public var url: String
   /// Empty when the file gives none.
   public var name: String
   public var remoteTimeout: Duration = .seconds(30)
+  public var headers: [Header] = []
+  public var message = Message.v1
+  public var sendExemplars = false
+  public var sendNativeHistograms = false
+  /// For the labels of series, external labels included.
+  public var writeRelabelRules = RelabelRules()
+  public var metadata = Metadata()
   public var queue = Queue()
 
   private static let keys = BlockKeys(
     served: [
-      "url", "name", "remote_timeout", "queue_config", "metadata_config", "send_exemplars", "send_native_histograms",
+      "url", "name", "remote_timeout", "headers", "protobuf_message", "send_exemplars", "send_native_histograms",
+      "write_relabel_configs", "metadata_config", "queue_config",
     ],
-    known: httpClientKeys + [
-      "headers", "write_relabel_configs", "round_robin_dns", "protobuf_message",
-      "failed_request_logging", "sigv4", "azuread", "google_iam",
-    ])
-  private static let queueKeys = BlockKeys(
-    served: [
-      "capacity", "max_shards", "min_shards", "max_samples_per_send", "batch_send_deadline", "min_backoff",
-      "max_backoff", "retry_on_http_429", "sample_age_limit",
-    ])
-  private static let metadataKeys = BlockKeys(served: ["send", "send_interval", "max_samples_per_send"])
+    known: httpClientKeys + ["round_robin_dns", "failed_request_logging", "sigv4", "azuread", "google_iam"])
 
   init(_ block: BlockReader) {
     url = block.string("url") ?? ""
@@ -46,21 +53,19 @@ public struct RemoteWriteConfiguration: Sendable {
       remoteTimeout = timeout
       if timeout == .zero { block.refuse("remote_timeout", "must be greater than 0") }
     }
-    // Neither exemplars nor native histograms are scraped yet: the keys are read for their form only.
-    _ = block.bool("send_exemplars")
-    _ = block.bool("send_native_histograms")
-    if let metadata = block.block("metadata_config", Self.metadataKeys) {
-      // Metadata is not sent yet.
-      _ = metadata.bool("send")
-      _ = metadata.duration("send_interval")
-      _ = metadata.positive("max_samples_per_send")
-    }
-    if let block = block.block("queue_config", Self.queueKeys) { queue = Queue(block) }
+    headers = Self.headers(block)
+    message = Self.message(block) ?? message
+    sendExemplars = block.bool("send_exemplars") ?? sendExemplars
+    sendNativeHistograms = block.bool("send_native_histograms") ?? sendNativeHistograms
+    writeRelabelRules = block.relabelRules(
+      "write_relabel_configs", null: "empty or null relabeling rule in remote write config")
+    metadata = Metadata(of: block)
+    queue = Queue(of: block)
   }
 
   /// Why the URL cannot be sent to; nil when it can. The URL itself is not repeated: a password may stand in it.
   private static func fault(ofURL url: String) -> String? {
-    if url.isEmpty { return "a remote_write needs the URL of its receiver" }
+    if url.isEmpty { return "url for remote_write is empty: it needs the URL of its receiver" }
     guard let separator = url.firstRange(of: "://") else { return "expected a URL such as http://HOST/api/v1/write" }
     switch url[..<separator.lowerBound].lowercased() {
     case "http": break
@@ -69,7 +74,51 @@ public struct RemoteWriteConfiguration: Sendable {
     }
     let authority = url[separator.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
     let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+    if host.hasPrefix("["), !host.contains("]") { return "missing ']' in host" }
     return host.isEmpty || host.hasPrefix(":") ? "the URL has no host" : nil
+  }
+
+  private static func message(_ block: BlockReader) -> Message? {
+    guard let text = block.string("protobuf_message") else { return nil }
+    if let message = Message(rawValue: text) { return message }
+    let supported = Message.allCases.map(\.rawValue).joined(separator: ", ")
+    block.refuse(
+      "protobuf_message", "unknown remote write protobuf message \(shown(text)), supported: \(supported)")
+    return nil
+  }
+
+  // MARK: Headers
+
+  /// What the protocol, the transport and the signature set themselves.
+  private static let reservedHeaders: Set<String> = [
+    "host", "content-encoding", "content-length", "content-type", "user-agent", "connection", "keep-alive",
+    "proxy-authenticate", "proxy-authorization", "www-authenticate", "accept-encoding", "transfer-encoding",
+    "x-prometheus-remote-write-version", "x-prometheus-remote-read-version", "x-amz-date", "x-amz-security-token",
+    "x-amz-content-sha256",
+  ]
+
+  private static func headers(_ block: BlockReader) -> [Header] {
+    block.texts("headers").map { header in
+      if let fault = fault(ofHeader: header.key, header.text) {
+        block.problems.add(header.position, block.path(of: "headers", header.key), fault)
+      }
+      return Header(name: header.key, value: header.text)
+    }
+  }
+
+  private static func fault(ofHeader name: String, _ value: String) -> String? {
+    let lowercased = name.lowercased()
+    if lowercased == "authorization" {
+      return "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or "
+        + "google_iam parameter"
+    }
+    if reservedHeaders.contains(lowercased) { return "\(shown(name)) is a reserved header. It must not be changed" }
+    // RFC 9110, sections 5.1 and 5.5.
+    let isToken = name.utf8.allSatisfy {
+      ($0 | 0x20) &- 0x61 < 26 || $0 &- 0x30 < 10 || "!#$%&'*+-.^_`|~".utf8.contains($0)
+    }
+    if name.isEmpty || !isToken { return "not a header's name" }
+    return value.utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7f } ? "not a header's value" : nil
   }
 
   static func list(_ top: BlockReader) -> [RemoteWriteConfiguration] {
@@ -84,26 +133,17 @@ public struct RemoteWriteConfiguration: Sendable {
   }
 }
 
-extension RemoteWriteConfiguration.Queue {
-  fileprivate init(_ block: BlockReader) {
+extension RemoteWriteConfiguration.Metadata {
+  private static let keys = BlockKeys(served: ["send", "send_interval", "max_samples_per_send"])
+
+  /// - Parameter remote: the entry of `remote_write`.
+  fileprivate init(of remote: BlockReader) {
     self.init()
-    capacity = block.positive("capacity") ?? capacity
-    maxShards = block.positive("max_shards") ?? maxShards
-    minShards = block.positive("min_shards") ?? minShards
+    guard let block = remote.block("metadata_config", Self.keys) else { return }
+    send = block.bool("send") ?? send
     maxSamplesPerSend = block.positive("max_samples_per_send") ?? maxSamplesPerSend
-    batchSendDeadline = block.duration("batch_send_deadline") ?? batchSendDeadline
-    minBackoff = block.duration("min_backoff") ?? minBackoff
-    maxBackoff = block.duration("max_backoff") ?? maxBackoff
-    retryOnHTTP429 = block.bool("retry_on_http_429") ?? retryOnHTTP429
-    sampleAgeLimit = block.duration("sample_age_limit") ?? sampleAgeLimit
-    for (key, value) in [
-      ("batch_send_deadline", batchSendDeadline), ("min_backoff", minBackoff), ("max_backoff", maxBackoff),
-    ] where value == .zero {
-      block.refuse(key, "must be greater than 0")
-    }
-    if minShards > maxShards { block.refuse("min_shards", "must not be greater than max_shards (\(maxShards))") }
-    if minBackoff > maxBackoff {
-      block.refuse("min_backoff", "must not be greater than max_backoff (\(maxBackoff.prometheusText))")
-    }
+    guard let interval = block.duration("send_interval") else { return }
+    sendInterval = interval
+    if interval == .zero { block.refuse("send_interval", "must be greater than 0") }
   }
 }

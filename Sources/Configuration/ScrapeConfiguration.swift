@@ -1,6 +1,7 @@
+import Relabeling
 import YAML
 
-/// A label as the file states it. Names and values are to be compared as bytes.
+/// A label as the file states it. Names and values are compared as bytes.
 public struct ConfiguredLabel: Sendable, Equatable {
   public var name: String
   public var value: String
@@ -8,6 +9,10 @@ public struct ConfiguredLabel: Sendable, Equatable {
   public init(name: String, value: String) {
     self.name = name
     self.value = value
+  }
+
+  public static func == (left: ConfiguredLabel, right: ConfiguredLabel) -> Bool {
+    left.name.utf8.elementsEqual(right.name.utf8) && left.value.utf8.elementsEqual(right.value.utf8)
   }
 }
 
@@ -17,15 +22,20 @@ public struct GlobalConfiguration: Sendable {
   public var scrapeTimeout: Duration = .seconds(10)
   /// With variables of the environment filled in.
   public var externalLabels: [ConfiguredLabel] = []
+  /// Nil when the file gives none.
+  public var scrapeProtocols: [ScrapeProtocol]?
+  public var scrapeNativeHistograms = false
 
   private static let keys = BlockKeys(
-    served: ["scrape_interval", "scrape_timeout", "evaluation_interval", "external_labels"],
+    served: [
+      "scrape_interval", "scrape_timeout", "evaluation_interval", "external_labels", "scrape_protocols",
+      "scrape_native_histograms",
+    ],
     known: [
-      "rule_query_offset", "query_log_file", "scrape_failure_log_file", "scrape_protocols", "body_size_limit",
-      "sample_limit", "target_limit", "label_limit", "label_name_length_limit", "label_value_length_limit",
+      "rule_query_offset", "query_log_file", "scrape_failure_log_file", "body_size_limit", "sample_limit",
+      "target_limit", "label_limit", "label_name_length_limit", "label_value_length_limit",
       "keep_dropped_targets", "metric_name_validation_scheme", "metric_name_escaping_scheme",
-      "scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms",
-      "extra_scrape_metrics",
+      "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
     ])
 
   init() {}
@@ -43,6 +53,8 @@ public struct GlobalConfiguration: Sendable {
     }
     // Rules are evaluated by the receiver; the key is read for its form only.
     _ = block.duration("evaluation_interval")
+    scrapeProtocols = block.scrapeProtocols("scrape_protocols")
+    scrapeNativeHistograms = block.bool("scrape_native_histograms") ?? scrapeNativeHistograms
     externalLabels = block.labels("external_labels", refused: ["__name__"]).map { label in
       ConfiguredLabel(name: label.name, value: expand(label.value, environment))
     }
@@ -67,22 +79,35 @@ public struct ScrapeConfiguration: Sendable {
   public var params: [(name: String, values: [String])] = []
   public var honorLabels = false
   public var honorTimestamps = true
+  /// In the order of preference; not empty.
+  public var scrapeProtocols = ScrapeProtocol.defaults
+  /// How an answer is read whose Content-Type says nothing of use; nil: such an answer is an error.
+  public var fallbackScrapeProtocol: ScrapeProtocol?
+  public var scrapeNativeHistograms = false
+  /// Whether targets are asked for gzip.
+  public var enableCompression = true
+  /// For the labels of targets.
+  public var relabelRules = RelabelRules()
+  /// For the labels of scraped series.
+  public var metricRelabelRules = RelabelRules()
   public var staticConfigs: [StaticTargets] = []
+  public var fileDiscoveries: [FileDiscoveryConfiguration] = []
 
   private static let keys = BlockKeys(
     served: [
       "job_name", "scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params", "honor_labels",
-      "honor_timestamps", "static_configs",
+      "honor_timestamps", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
+      "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
     ],
     known: httpClientKeys + [
-      "track_timestamps_staleness", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
-      "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit", "label_value_length_limit",
+      "track_timestamps_staleness", "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit",
+      "label_value_length_limit",
       "target_limit", "keep_dropped_targets", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
-      "scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms",
-      "extra_scrape_metrics", "metric_name_validation_scheme", "metric_name_escaping_scheme",
-      "scrape_failure_log_file", "relabel_configs", "metric_relabel_configs", "aws_sd_configs", "azure_sd_configs",
+      "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
+      "metric_name_validation_scheme", "metric_name_escaping_scheme",
+      "scrape_failure_log_file", "aws_sd_configs", "azure_sd_configs",
       "consul_sd_configs", "digitalocean_sd_configs", "dns_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
-      "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "file_sd_configs", "gce_sd_configs",
+      "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "gce_sd_configs",
       "hetzner_sd_configs", "http_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs",
       "lightsail_sd_configs", "linode_sd_configs", "marathon_sd_configs", "nerve_sd_configs", "nomad_sd_configs",
       "openstack_sd_configs", "ovhcloud_sd_configs", "puppetdb_sd_configs", "scaleway_sd_configs",
@@ -90,7 +115,7 @@ public struct ScrapeConfiguration: Sendable {
     ])
   private static let staticKeys = BlockKeys(served: ["targets", "labels"])
 
-  init(_ block: BlockReader, _ global: GlobalConfiguration) {
+  init(_ block: BlockReader, _ global: GlobalConfiguration, _ directory: String) {
     jobName = block.string("job_name") ?? ""
     scrapeInterval = block.duration("scrape_interval").flatMap { $0 > .zero ? $0 : nil } ?? global.scrapeInterval
     scrapeTimeout = min(global.scrapeTimeout, scrapeInterval)
@@ -112,14 +137,32 @@ public struct ScrapeConfiguration: Sendable {
     }
     honorLabels = block.bool("honor_labels") ?? honorLabels
     honorTimestamps = block.bool("honor_timestamps") ?? honorTimestamps
+    enableCompression = block.bool("enable_compression") ?? enableCompression
+    scrapeNativeHistograms = block.bool("scrape_native_histograms") ?? global.scrapeNativeHistograms
+    scrapeProtocols =
+      block.scrapeProtocols("scrape_protocols") ?? global.scrapeProtocols
+      ?? (scrapeNativeHistograms ? ScrapeProtocol.protobufFirst : ScrapeProtocol.defaults)
+    fallbackScrapeProtocol = block.scrapeProtocol("fallback_scrape_protocol", job: jobName)
     params = Self.params(block)
-    staticConfigs = block.blocks("static_configs", Self.staticKeys).map(Self.staticTargets)
+    relabelRules = block.relabelRules(
+      "relabel_configs", null: "empty or null target relabeling rule in scrape config")
+    metricRelabelRules = block.relabelRules(
+      "metric_relabel_configs", null: "empty or null metric relabeling rule in scrape config")
+    // Rules may make an address of what is none yet.
+    let mustBeAddresses = relabelRules.isEmpty
+    staticConfigs = block.blocks("static_configs", Self.staticKeys).map {
+      Self.staticTargets($0, mustBeAddresses: mustBeAddresses)
+    }
+    fileDiscoveries = FileDiscoveryConfiguration.list(block, directory)
   }
 
-  static func list(_ top: BlockReader, _ global: GlobalConfiguration) -> [ScrapeConfiguration] {
+  /// - Parameter directory: the folder of the configuration.
+  static func list(
+    _ top: BlockReader, _ global: GlobalConfiguration, _ directory: String
+  ) -> [ScrapeConfiguration] {
     var names: Set<[UInt8]> = []
     return top.blocks("scrape_configs", keys).map { block in
-      let job = ScrapeConfiguration(block, global)
+      let job = ScrapeConfiguration(block, global, directory)
       if !job.jobName.isEmpty, !names.insert(Array(job.jobName.utf8)).inserted {
         block.refuse("job_name", "found multiple scrape configs with job name \"\(shown(job.jobName))\"")
       }
@@ -147,10 +190,10 @@ public struct ScrapeConfiguration: Sendable {
     }
   }
 
-  private static func staticTargets(_ block: BlockReader) -> StaticTargets {
+  private static func staticTargets(_ block: BlockReader, mustBeAddresses: Bool) -> StaticTargets {
     let targets = block.strings("targets") { target in
       if target.isEmpty { return "a target is HOST:PORT, not an empty text" }
-      guard target.utf8.contains(UInt8(ascii: "/")) else { return nil }
+      guard mustBeAddresses, target.utf8.contains(UInt8(ascii: "/")) else { return nil }
       return "\"\(shown(target))\" is not a valid hostname: a target is HOST:PORT, without scheme and path"
     }
     return StaticTargets(targets: targets, labels: block.labels("labels"))

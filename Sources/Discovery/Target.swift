@@ -1,6 +1,8 @@
 import Bytes
 import Configuration
 import Exposition
+import Relabeling
+import YAML
 
 /// What is scraped: where, how often, and which labels its series get.
 public struct Target: Sendable {
@@ -14,10 +16,19 @@ public struct Target: Sendable {
   public var timeout: Duration
   public var honorLabels: Bool
   public var honorTimestamps: Bool
+  /// For the labels of what is scraped.
+  public var metricRelabelRules: RelabelRules
+  /// What the target is asked for, the most wanted first.
+  public var scrapeProtocols = ScrapeProtocol.defaults
+  /// How an answer is read whose Content-Type says nothing of use; nil: such an answer is an error.
+  public var fallbackScrapeProtocol: ScrapeProtocol?
+  public var scrapeNativeHistograms = false
+  /// Whether the target is asked for gzip.
+  public var enableCompression = true
 
   public init(
     jobName: String, discoveredLabels: LabelSet, labels: LabelSet, scrapeURL: String, interval: Duration,
-    timeout: Duration, honorLabels: Bool, honorTimestamps: Bool
+    timeout: Duration, honorLabels: Bool, honorTimestamps: Bool, metricRelabelRules: RelabelRules = RelabelRules()
   ) {
     self.jobName = jobName
     self.discoveredLabels = discoveredLabels
@@ -27,24 +38,14 @@ public struct Target: Sendable {
     self.timeout = timeout
     self.honorLabels = honorLabels
     self.honorTimestamps = honorTimestamps
+    self.metricRelabelRules = metricRelabelRules
   }
 
-  /// The targets of a job: of those with equal labels and URL, one.
-  public static func all(of job: ScrapeConfiguration, groups: [TargetGroup]) -> [Target] {
-    var seen: Set<Identity> = []
-    return groups.flatMap { group in
-      group.targets.map { Target(job, $0, group.labels) }
-    }.filter { seen.insert(Identity(labels: $0.labels, url: Array($0.scrapeURL.utf8))).inserted }
-  }
-
-  private struct Identity: Hashable {
-    let labels: LabelSet
-    /// As bytes: a String equals what is canonically equivalent.
-    let url: [UInt8]
-  }
-
-  /// From what was discovered to the target, in Prometheus' order: the target's own labels, the group's, the job's.
-  private init(_ job: ScrapeConfiguration, _ own: [ConfiguredLabel], _ group: [ConfiguredLabel]) {
+  /// All labels of a target before the job's rules, by name: its own, the group's, and the job's defaults for those
+  /// that have no value.
+  static func discoveredLabels(
+    _ job: ScrapeConfiguration, _ own: [ConfiguredLabel], _ group: [ConfiguredLabel]
+  ) -> LabelSet {
     var discovered = LabelSet()
     func addIfAbsent(_ name: String, _ value: String) {
       if discovered.index(of: name.utf8.span.bytes) == nil {
@@ -64,30 +65,76 @@ public struct Target: Sendable {
     {
       addIfAbsent(name, value)
     }
+    discovered.removeEmpty()
     discovered.sort()
-    self.init(
-      jobName: job.jobName, discoveredLabels: discovered, labels: Self.seriesLabels(of: discovered),
-      scrapeURL: Self.url(of: discovered, job.params), interval: job.scrapeInterval, timeout: job.scrapeTimeout,
-      honorLabels: job.honorLabels, honorTimestamps: job.honorTimestamps)
+    return discovered
   }
 
-  private static func seriesLabels(of discovered: LabelSet) -> LabelSet {
+  /// Nil when the job's rules drop the target.
+  ///
+  /// - Parameter discovered: from `discoveredLabels`.
+  /// - Throws: when what the rules leave is nothing that can be scraped.
+  init?(_ job: ScrapeConfiguration, _ discovered: LabelSet) throws(TargetFault) {
+    var labels = discovered
+    guard job.relabelRules.apply(to: &labels) else { return nil }
+    let address = labels.text("__address__")
+    if address.isEmpty { throw TargetFault(reason: "no address") }
+    if address.utf8.contains(UInt8(ascii: "/")) {
+      throw TargetFault(reason: "\"\(shown(address))\" is not a valid hostname")
+    }
+    let interval = try Self.duration("interval", labels.text("__scrape_interval__"))
+    let timeout = try Self.duration("timeout", labels.text("__scrape_timeout__"))
+    if timeout > interval {
+      throw TargetFault(
+        reason: "scrape timeout cannot be greater than scrape interval (\"\(timeout.prometheusText)\" > "
+          + "\"\(interval.prometheusText)\")")
+    }
+    self.init(
+      jobName: job.jobName, discoveredLabels: discovered, labels: Self.seriesLabels(of: labels, address),
+      scrapeURL: Self.url(of: labels, job.params), interval: interval, timeout: timeout,
+      honorLabels: job.honorLabels, honorTimestamps: job.honorTimestamps, metricRelabelRules: job.metricRelabelRules)
+    scrapeProtocols = job.scrapeProtocols
+    fallbackScrapeProtocol = job.fallbackScrapeProtocol
+    scrapeNativeHistograms = job.scrapeNativeHistograms
+    enableCompression = job.enableCompression
+  }
+
+  private static func duration(_ name: String, _ text: String) throws(TargetFault) -> Duration {
+    guard let duration = Duration(prometheus: text) else {
+      throw TargetFault(reason: "error parsing scrape \(name): not a valid duration string: \"\(shown(text))\"")
+    }
+    if duration == .zero { throw TargetFault(reason: "scrape \(name) cannot be 0") }
+    return duration
+  }
+
+  private static func seriesLabels(of relabeled: LabelSet, _ address: String) -> LabelSet {
     var labels = LabelSet()
-    for index in 0..<discovered.count where !discovered.name(at: index).starts(with: "__") {
-      labels.append(discovered.name(at: index), discovered.value(at: index))
+    for index in 0..<relabeled.count where !relabeled.name(at: index).starts(with: "__") {
+      labels.append(relabeled.name(at: index), relabeled.value(at: index))
     }
     if labels.index(of: "instance") == nil {
-      labels.append("instance".utf8.span.bytes, value("__address__", discovered).utf8.span.bytes)
+      labels.append("instance".utf8.span.bytes, address.utf8.span.bytes)
     }
-    labels.removeEmpty()
     labels.sort()
     return labels
   }
+}
 
-  private static func value(_ name: StaticString, _ labels: LabelSet) -> String {
-    labels.index(of: name).map { String(utf8: labels.value(at: $0)) } ?? ""
+/// Why a discovered target cannot be scraped.
+struct TargetFault: Error {
+  let reason: String
+}
+
+extension LabelSet {
+  /// The value of a label; empty when there is none.
+  fileprivate func text(_ name: StaticString) -> String {
+    index(of: name).map { String(utf8: value(at: $0)) } ?? ""
   }
+}
 
+// MARK: The URL
+
+extension Target {
   /// `__scheme__://__address____metrics_path__`, and the parameters of the job, of which a label `__param_NAME`
   /// replaces the first value.
   private static func url(of labels: LabelSet, _ params: [(name: String, values: [String])]) -> String {
@@ -107,8 +154,8 @@ public struct Target: Sendable {
     let pairs = query.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }.flatMap { param in
       param.values.map { "\(encoded(param.name))=\(encoded($0))" }
     }
-    let path = value("__metrics_path__", labels)
-    return value("__scheme__", labels) + "://" + value("__address__", labels) + (path.hasPrefix("/") ? "" : "/")
+    let path = labels.text("__metrics_path__")
+    return labels.text("__scheme__") + "://" + labels.text("__address__") + (path.hasPrefix("/") ? "" : "/")
       + path.utf8.map(encodedInPath).joined() + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
   }
 

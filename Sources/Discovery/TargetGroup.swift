@@ -1,8 +1,8 @@
 import Configuration
 
 /// Targets that share labels, as every mechanism of discovery gives them.
-public struct TargetGroup: Sendable {
-  /// Names the group within its job, so that an update replaces it.
+public struct TargetGroup: Sendable, Equatable {
+  /// Names the group within its mechanism, so that an update replaces it.
   public var source: String
   /// The labels of each target; `__address__` among them.
   public var targets: [[ConfiguredLabel]]

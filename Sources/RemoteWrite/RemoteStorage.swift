@@ -23,80 +23,126 @@ public struct Remote: Sendable {
 /// Takes scraped samples, keeps them in memory and in the log, and sends them to every receiver; none of these slows
 /// another, or the scraper, down.
 ///
-///     let storage = try RemoteStorage(remotes, externalLabels: labels, log: options, group: group, logger: logger)
-///     try storage.start()
+///     let storage = try RemoteStorage(externalLabels: labels, log: options, group: group, logger: logger)
+///     try storage.start { metadata }
+///     storage.apply(remotes)
 ///     ...                                  // scrapers register and append
 ///     await storage.stop(within: .seconds(10))
 ///
 /// Without a log, samples wait in memory only: when a receiver is away too long the oldest are dropped and counted.
 public final class RemoteStorage: SampleSink, MetricSource {
+  private struct State {
+    /// By the index of their reader; nil where a remote is configured no more.
+    var senders: [Sender?] = []
+    var families: @Sendable () -> [MetricMetadata] = { [] }
+  }
+
   private let store: SampleStore
+  private let folder: LogFolder?
   private let writer: LogWriter?
-  private let senders: [Sender]
-  private let acknowledgements: [String: Acknowledgement]
+  private let group: any EventLoopGroup
   private let readers = NIOThreadPool(numberOfThreads: 1)
   private let logger: Logger
+  private let state = Mutex(State())
 
   /// - Parameters:
   ///   - externalLabels: given to every series that has no label of that name.
   ///   - log: where samples are kept on disk; nil: nowhere.
   ///   - group: the event loops that the senders run on.
-  ///   - families: what is known of all families now, for the metadata of remote write 1.0.
   /// - Throws: `LogError` when the log's folder cannot be used.
   public init(
-    _ remotes: [Remote], externalLabels: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits(),
-    log options: LogOptions?, group: any EventLoopGroup, families: @escaping @Sendable () -> [MetricMetadata] = { [] },
-    logger: Logger
+    externalLabels: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits(), log options: LogOptions?,
+    group: any EventLoopGroup, logger: Logger
   ) throws {
     self.logger = logger
+    self.group = group
     let folder = try options.map { try LogFolder(path: $0.path, isLocked: $0.isLocked) }
-    let keys = remotes.map { $0.options.key }
-    var acknowledged: [String: Acknowledgement] = [:]
+    self.folder = folder
     var end: Ordinal = 1
     if let folder {
       end = try folder.recover { logger.warning("The log's last segment was cut", metadata: ["err": "\($0)"]) }
-      for key in keys { acknowledged[key] = (try? CursorFile(path: folder.cursorPath(key)))?.read() }
-      end = acknowledged.values.reduce(end) { max($0, $1.ahead.last?.upperBound ?? 0, $1.first) }
+      end = folder.acknowledgements().values.reduce(end) { max($0, $1.ahead.last?.upperBound ?? 0, $1.first) }
     }
-    // A remote that is new gets what comes from now on.
-    for key in keys where acknowledged[key] == nil { acknowledged[key] = Acknowledgement(first: end) }
-    acknowledgements = acknowledged
-    let memory = options?.samplesInMemory ?? remotes.map { $0.options.queue.samplesWithoutLog }.max() ?? 0
     let store = SampleStore(
       Intake(
-        table: LabelTable(external: externalLabels, limits: limits), ring: SampleRing(end: end, limit: memory),
-        readers: zip(remotes, keys).map { remote, key in
-          Intake.Reader(
-            position: acknowledged[key]?.first ?? end,
-            map: remote.options.rules.isEmpty ? nil : SeriesMap(rules: remote.options.rules))
-        },
-        isLogged: options != nil, segmentBytes: options?.segmentBytes ?? .max))
+        table: LabelTable(external: externalLabels, limits: limits),
+        ring: SampleRing(end: end, limit: options?.samplesInMemory ?? 0), isLogged: options != nil,
+        segmentBytes: options?.segmentBytes ?? .max))
     self.store = store
-    let writer = zip(folder, options).map { LogWriter(folder: $0, store: store, options: $1, log: logger) }
-    self.writer = writer
-    let readers = readers
-    senders = zip(remotes, keys).enumerated().map { index, remote in
-      let key = remote.1
-      return Sender(
-        remote.0, key: key, index: index, from: acknowledged[key] ?? Acknowledgement(first: end),
-        eventLoop: group.next(), store: store, reader: folder.map { LogReader(folder: $0, store: store) },
-        readers: readers, families: families, acknowledge: { writer?.acknowledge(key, $0) }, log: logger)
+    writer = zip(folder, options).map { LogWriter(folder: $0, store: store, options: $1, log: logger) }
+  }
+
+  /// Begins to write the log.
+  ///
+  /// - Parameter families: what is known of all families at a time, for the metadata of remote write 1.0.
+  public func start(families: @escaping @Sendable () -> [MetricMetadata] = { [] }) throws {
+    state.withLock { $0.families = families }
+    readers.start()
+    try writer?.start()
+  }
+
+  /// Makes these the receivers. Those that stay as they are go on; one that is new gets what comes from now on, and one
+  /// that was here before what it has not acknowledged; one that is gone is sent nothing more.
+  public func apply(_ remotes: [Remote]) {
+    state.withLock { state in
+      var wanted: [String: Remote] = [:]
+      for remote in remotes { wanted[remote.options.key] = remote }
+      for (index, sender) in state.senders.enumerated() {
+        guard let sender else { continue }
+        if let remote = wanted[sender.key], remote.options == sender.options {
+          wanted[sender.key] = nil
+        } else {
+          sender.stop {}
+          state.senders[index] = nil
+        }
+      }
+      for remote in remotes {
+        guard wanted.removeValue(forKey: remote.options.key) != nil else { continue }
+        let sender = makeSender(remote, index: state.senders.count, families: state.families)
+        state.senders.append(sender)
+        sender.start()
+      }
+      let keys = Set(remotes.map(\.options.key))
+      for key in folder?.acknowledgements().keys.map({ $0 }) ?? [] where !keys.contains(key) { writer?.forget(key) }
     }
   }
 
-  /// Begins to write the log and to send.
-  public func start() throws {
-    readers.start()
-    try writer?.start(acknowledgements: acknowledgements)
-    for sender in senders { sender.start() }
+  private func makeSender(
+    _ remote: Remote, index: Int, families: @escaping @Sendable () -> [MetricMetadata]
+  ) -> Sender {
+    let key = remote.options.key
+    let known = folder.flatMap { (try? CursorFile(path: $0.cursorPath(key)))?.read() }
+    let acknowledgement = store.withIntake { intake in
+      let acknowledgement = known ?? Acknowledgement(first: intake.ring.end)
+      intake.add(
+        Intake.Reader(
+          position: acknowledgement.first,
+          map: remote.options.rules.isEmpty ? nil : SeriesMap(rules: remote.options.rules)))
+      if folder == nil { intake.ring.limit = max(intake.ring.limit, remote.options.queue.samplesWithoutLog) }
+      return acknowledgement
+    }
+    // It is on disk from now on where it stands, also when it is never reached.
+    writer?.acknowledge(key, acknowledgement)
+    let writer = writer
+    return Sender(
+      remote, key: key, index: index, from: acknowledgement, eventLoop: group.next(), store: store,
+      reader: folder.map { LogReader(folder: $0, store: store) }, readers: readers, families: families,
+      acknowledge: { writer?.acknowledge(key, $0) }, log: logger)
   }
+
+  /// From now on series that are registered get these labels; those that are there already when they are registered
+  /// again.
+  public func setExternalLabels(_ labels: LabelSet) { store.withIntake { $0.table.setExternal(labels) } }
+
+  private var senders: [Sender] { state.withLock { $0.senders.compactMap(\.self) } }
 
   /// Sends what waits, without waiting for requests to fill, and ends: when all is acknowledged, or when the time has
   /// passed. What is not acknowledged then is in the log, and is sent after the next start; without a log it is lost.
   public func stop(within time: Duration) async {
+    let senders = senders
     await withTaskGroup(of: Void.self) { group in
       group.addTask { try? await Task.sleep(for: time) }
-      group.addTask { [senders] in
+      group.addTask {
         for sender in senders {
           let (drained, signal) = AsyncStream<Void>.makeStream()
           sender.drain { signal.finish() }
@@ -142,12 +188,15 @@ public final class RemoteStorage: SampleSink, MetricSource {
     let now = WallClock.milliseconds
     let woken = store.withIntake { $0.append(samples, attachments, now: now) }
     writer?.wake()
-    for index in woken { senders[index].wake() }
+    guard !woken.isEmpty else { return }
+    let senders = state.withLock { $0.senders }
+    for index in woken { senders[index]?.wake() }
   }
 
   // MARK: MetricSource
 
   public func write(to metrics: MetricWriter) {
+    let senders = senders
     let (counts, series, end) = store.withIntake { ($0.counts, $0.table.count, $0.ring.end) }
     IntakeMetrics.write(counts, series: series, to: metrics)
     if let writer { LogMetrics.write(writer, to: metrics) }
@@ -167,7 +216,14 @@ private func zip<A, B>(_ a: A?, _ b: B?) -> (A, B)? {
   return (a, b)
 }
 
-extension RemoteWriteOptions {
+extension RemoteWriteOptions: Equatable {
+  public static func == (a: Self, b: Self) -> Bool {
+    a.url == b.url && a.name == b.name && a.timeout == b.timeout && a.userAgent == b.userAgent
+      && a.headers.elementsEqual(b.headers, by: ==) && a.version == b.version
+      && a.sendsExemplars == b.sendsExemplars && a.sendsHistograms == b.sendsHistograms && a.queue == b.queue
+      && a.metadata == b.metadata && a.rules == b.rules
+  }
+
   /// A file name that stays the same over restarts: by name and URL.
   fileprivate var key: String {
     var hash = FNV1a()

@@ -111,6 +111,18 @@ public final class ScrapeManager: Sendable {
     watchdog.cancel()
   }
 
+  /// Parses all lines of all targets anew in their next scrapes: what series are made of has changed.
+  public func forgetLines() {
+    let loops = state.withLock { Array($0.loops.values) }
+    for loop in loops { loop.forgetLines() }
+  }
+
+  /// What all targets say of their families.
+  public func metadata() -> [MetricMetadata] {
+    let loops = state.withLock { Array($0.loops.values) }
+    return loops.flatMap { $0.status.metadata }
+  }
+
   /// How all targets fare, ordered by job and URL.
   public func snapshot() -> [TargetStatus] {
     let loops = state.withLock { Array($0.loops.values) }

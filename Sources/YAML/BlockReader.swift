@@ -111,6 +111,11 @@ package struct BlockReader {
     return number
   }
 
+  /// A whole number that is not negative.
+  package func unsigned(_ key: String) -> UInt64? {
+    parsed(key, "a whole number that is not negative") { text, isPlain in isPlain ? UInt64(text) : nil }
+  }
+
   package func duration(_ key: String) -> Duration? {
     parsed(key, "a duration such as 15s or 1m30s") { text, _ in Duration(prometheus: text) }
   }
@@ -135,7 +140,11 @@ package struct BlockReader {
   }
 
   /// The elements of a list, each with its path; an empty element is a fault.
-  package func elements(_ key: String) -> [(node: YAMLNode, path: String)] {
+  ///
+  /// - Parameter null: what is said of an empty element.
+  package func elements(
+    _ key: String, null: String = "empty or null entry"
+  ) -> [(node: YAMLNode, path: String)] {
     guard let node = members[key] else { return [] }
     switch node.content {
     case .null: return []
@@ -143,7 +152,7 @@ package struct BlockReader {
       return elements.enumerated().compactMap { index, element in
         let path = "\(path(of: key))[\(index)]"
         if case .null = element.content {
-          problems.add(element.position, path, "empty or null entry")
+          problems.add(element.position, path, null)
           return nil
         }
         return (element, path)
@@ -155,8 +164,10 @@ package struct BlockReader {
   }
 
   /// A list of blocks; an element that is no mapping is a fault.
-  package func blocks(_ key: String, _ keys: BlockKeys) -> [BlockReader] {
-    elements(key).compactMap { element in
+  package func blocks(
+    _ key: String, _ keys: BlockKeys, null: String = "empty or null entry"
+  ) -> [BlockReader] {
+    elements(key, null: null).compactMap { element in
       let block = BlockReader(element.node, element.path, keys, problems)
       if case .mapping = element.node.content { return block }
       return nil

@@ -24,6 +24,11 @@ package struct YAMLNode {
   package var content: Content
   package var position: Position
 
+  package init(content: Content, position: Position) {
+    self.content = content
+    self.position = position
+  }
+
   /// What this is, for a message.
   package var kind: String {
     switch content {

@@ -8,7 +8,6 @@ import Logging
 import NIOPosix
 import RemoteWrite
 import Scraping
-import Synchronization
 import Web
 
 /// `pilotfish agent`: the exporter, which also scrapes the targets of a prometheus.yml and remote-writes them.
@@ -18,40 +17,47 @@ enum AgentCommand {
 
   private static let configFile = Flag(
     "config.file", "prometheus.yml", "Prometheus configuration file path.")
-  private static let storagePath = Flag(
-    "storage.agent.path", "data-agent/", "Base path for metrics storage.")
-  private static let flushDeadline = Flag(
-    "storage.remote.flush-deadline", Duration.seconds(20),
-    "How long to wait flushing samples on shutdown.")
+  private static let enableLifecycle = Flag(
+    "web.enable-lifecycle", false, "Enable reload via HTTP request.")
 
   static func run(_ arguments: [String]) async throws {
     let flags = try CommonFlags.parse(
       arguments, usage: usage, program: "pilotfish",
-      more: [configFile.definition, storagePath.definition, flushDeadline.definition])
-    let configuration = try Configuration.load(flags[configFile]) { name in getenv(name).map { String(cString: $0) } }
+      more: [
+        configFile.definition, enableLifecycle.definition,
+      ] + AgentStorageFlags.definitions)
+    let configuration = try AgentConfiguration.load(flags[configFile])
     let logger = CommonFlags.makeLogger(flags)
     let exporter = try Exporter(flags, logger: logger)
 
     let group = MultiThreadedEventLoopGroup(numberOfThreads: min(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
     let client = HTTPClient(eventLoopGroup: group)
-    let externalLabels = LabelSet(configuration.global.externalLabels.map { (name: $0.name, value: $0.value) })
-    var log = LogOptions(path: flags[storagePath])
-    log.segmentBytes = 64 << 20
-    let families = Mutex<@Sendable () -> [MetricMetadata]>({ [] })
+    let externalLabels = AgentConfiguration.externalLabels(configuration)
     let storage = try RemoteStorage(
-      try remotes(configuration, client), externalLabels: externalLabels, log: log, group: group,
-      families: { families.withLock { $0 }() }, logger: logger)
+      externalLabels: externalLabels, log: AgentStorageFlags.logOptions(flags), group: group, logger: logger)
     let scraping = ScrapeManager(
       sink: storage, fetcher: HTTPScrapeFetcher(client: client), group: group, userAgent: userAgent, hostname: hostname(),
       externalLabels: externalLabels)
+    let discovery = DiscoveryManager(log: logger) { jobs in scraping.apply(jobs.flatMap(\.active)) }
+    let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
+      let remotes = try AgentConfiguration.remotes(new, client, userAgent: userAgent)
+      if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
+      if new.global.externalLabels != old.global.externalLabels {
+        storage.setExternalLabels(AgentConfiguration.externalLabels(new))
+        scraping.forgetLines()
+      }
+      discovery.apply(new.scrapeConfigs)
+    }
 
-    let pages = AgentPages(scraping: scraping, hostname: hostname())
+    let pages = AgentPages(
+      scraping: scraping, discovery: discovery, reload: flags[enableLifecycle] ? reload : nil, hostname: hostname())
     var routes = exporter.routes(
-      sources: [scraping, storage], links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
+      sources: [scraping, storage, reload], links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
-    try storage.start()
-    scraping.apply(configuration.scrapeConfigs.flatMap { Target.all(of: $0, groups: StaticDiscovery.groups(of: $0)) })
+    try storage.start { scraping.metadata() }
+    try storage.apply(AgentConfiguration.remotes(configuration, client, userAgent: userAgent))
+    discovery.apply(configuration.scrapeConfigs)
     logger.info(
       "Agent is scraping",
       metadata: [
@@ -59,37 +65,15 @@ enum AgentCommand {
       ])
     pages.isReady.store(true, ordering: .relaxed)
 
-    await Service.run(logger: logger)
+    await Service.run(logger: logger) { try? await reload.reload() }
     // What was scraped goes out, within a bound; the port stays open meanwhile, for those who look.
     pages.isReady.store(false, ordering: .relaxed)
+    discovery.stop()
     await scraping.stop(within: .seconds(10))
-    await storage.stop(within: flags[flushDeadline])
+    await storage.stop(within: flags[AgentStorageFlags.flushDeadline])
     await server.stop(within: .seconds(5))
     await client.shutdown()
     try? await group.shutdownGracefully()
-  }
-
-  private static func remotes(_ configuration: Configuration, _ client: HTTPClient) throws -> [Remote] {
-    try configuration.remoteWrites.enumerated().map { index, remote in
-      let url: HTTPURL
-      do {
-        url = try HTTPURL(remote.url)
-      } catch {
-        throw RemoteURLFault(index: index, reason: "\(error)")
-      }
-      var options = RemoteWriteOptions(url: url, name: remote.defaultedName(index), userAgent: userAgent)
-      options.timeout = remote.remoteTimeout
-      options.queue.capacity = remote.queue.capacity
-      options.queue.maxShards = remote.queue.maxShards
-      options.queue.minShards = remote.queue.minShards
-      options.queue.maxSamplesPerSend = remote.queue.maxSamplesPerSend
-      options.queue.batchSendDeadline = remote.queue.batchSendDeadline
-      options.queue.minBackoff = remote.queue.minBackoff
-      options.queue.maxBackoff = remote.queue.maxBackoff
-      options.queue.retryOnHTTP429 = remote.queue.retryOnHTTP429
-      options.queue.sampleAgeLimit = remote.queue.sampleAgeLimit > .zero ? remote.queue.sampleAgeLimit : nil
-      return Remote(options) { client.send($0, limits: $1, on: $2, completion: $3) }
-    }
   }
 
   private static func hostname() -> String {
@@ -97,16 +81,4 @@ enum AgentCommand {
     guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
     return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
-}
-
-/// A remote_write whose URL cannot be asked. The URL itself is not shown: a password may stand in it.
-private struct RemoteURLFault: Error, CustomStringConvertible {
-  let index: Int
-  let reason: String
-  var description: String { "remote_write[\(index)].url: \(reason)" }
-}
-
-extension RemoteWriteConfiguration {
-  /// The name of the file, else one by the entry's place.
-  fileprivate func defaultedName(_ index: Int) -> String { name.isEmpty ? "remote-\(index)" : name }
 }

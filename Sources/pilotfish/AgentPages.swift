@@ -1,6 +1,7 @@
 // Prometheus' HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/#targets) and its health checks.
 
 import Bytes
+import Discovery
 import Exposition
 import Glibc
 import Scraping
@@ -11,10 +12,15 @@ import Web
 final class AgentPages: Sendable {
   let isReady = Atomic<Bool>(false)
   private let scraping: ScrapeManager
+  private let discovery: DiscoveryManager
+  private let reload: AgentReload?
   private let hostname: String
 
-  init(scraping: ScrapeManager, hostname: String) {
+  /// - Parameter reload: what `/-/reload` calls; nil: it is not allowed.
+  init(scraping: ScrapeManager, discovery: DiscoveryManager, reload: AgentReload?, hostname: String) {
     self.scraping = scraping
+    self.discovery = discovery
+    self.reload = reload
     self.hostname = hostname
   }
 
@@ -24,6 +30,20 @@ final class AgentPages: Sendable {
       respond(
         isReady.load(ordering: .relaxed)
           ? .plain(200, "pilotfish is Ready.") : .plain(503, "Service Unavailable"))
+    }
+    routes["/-/reload"] = { [reload] request, respond in
+      guard ["POST", "PUT"].contains(request.method) else {
+        return respond(.text(405, "Only POST or PUT requests allowed"))
+      }
+      guard let reload else { return respond(.text(403, "Lifecycle API is not enabled.")) }
+      Task {
+        do {
+          try await reload.reload()
+          respond(.text(200, ""))
+        } catch {
+          respond(.text(500, "failed to reload config: \(error)"))
+        }
+      }
     }
     routes["/api/v1/targets"] = { [self] request, respond in respond(.json(targets(request))) }
     routes["/api/v1/targets/metadata"] = { [self] request, respond in respond(metadata(request)) }
@@ -38,14 +58,18 @@ final class AgentPages: Sendable {
     let state = request.parameters("state").first ?? "any"
     let pool = request.parameters("scrapePool").first ?? ""
     let statuses = scraping.snapshot().filter { pool.isEmpty || $0.target.jobName == pool }
-    let showsActive = state != "dropped"
-    // No rules drop targets yet, so there are none.
-    let droppedCounts = Set(statuses.map(\.target.jobName)).sorted().map { ($0, JSON.integer(0)) }
+    let dropped = discovery.dropped().filter { pool.isEmpty || $0.jobName == pool }
     return success([
-      "activeTargets": .array(showsActive ? statuses.map(active) : []),
-      "droppedTargets": [],
-      "droppedTargetCounts": .object(droppedCounts),
+      "activeTargets": .array(state == "dropped" ? [] : statuses.map(active)),
+      "droppedTargets": .array(state == "active" ? [] : dropped.flatMap(shown)),
+      "droppedTargetCounts": .object(dropped.map { ($0.jobName, .integer($0.count)) }),
     ])
+  }
+
+  private func shown(_ dropped: DroppedTargets) -> [JSON] {
+    dropped.discoveredLabels.map { labels in
+      ["discoveredLabels": json(labels), "scrapePool": .string(dropped.jobName)]
+    }
   }
 
   private func active(_ status: TargetStatus) -> JSON {
@@ -60,8 +84,8 @@ final class AgentPages: Sendable {
       "lastScrape": .string(status.lastScrape.map(rfc3339) ?? "0001-01-01T00:00:00Z"),
       "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
       "health": .string(status.health.rawValue),
-      "scrapeInterval": .string(value("__scrape_interval__", target.discoveredLabels)),
-      "scrapeTimeout": .string(value("__scrape_timeout__", target.discoveredLabels)),
+      "scrapeInterval": .string(target.interval.prometheusText),
+      "scrapeTimeout": .string(target.timeout.prometheusText),
     ]
   }
 
@@ -70,10 +94,6 @@ final class AgentPages: Sendable {
       (0..<labels.count).map { index in
         (String(utf8: labels.name(at: index)), .string(String(utf8: labels.value(at: index))))
       })
-  }
-
-  private func value(_ name: StaticString, _ labels: LabelSet) -> String {
-    labels.index(of: name).map { String(utf8: labels.value(at: $0)) } ?? ""
   }
 
   // MARK: Metadata

@@ -18,7 +18,9 @@ enum ExporterCommand {
     let exporter = try Exporter(flags, logger: logger)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let server = try await exporter.listen(routes: exporter.routes(sources: []), group: group)
-    await Service.run(logger: logger)
+    await Service.run(logger: logger) {
+      logger.warning("SIGHUP ignored: the exporter reads its configuration at start only")
+    }
     await server.stop(within: .seconds(5))
     try? await group.shutdownGracefully()
   }
@@ -93,7 +95,9 @@ private struct NoSockets: Error, CustomStringConvertible {
 /// The life of a service: ready, alive, told to stop.
 enum Service {
   /// Tells systemd that the service is ready, then returns when the process is told to end.
-  static func run(logger: Logger) async {
+  ///
+  /// - Parameter reload: what SIGHUP asks for.
+  static func run(logger: Logger, reload: () async -> Void) async {
     let watchdog = ServiceManager.watchdogInterval.map { interval in
       Task {
         while !Task.isCancelled {
@@ -104,7 +108,7 @@ enum Service {
     }
     ServiceManager.ready()
     ProgramText.release()
-    await TerminationSignals.wait(logger: logger)
+    await TerminationSignals.wait(reload: reload)
     watchdog?.cancel()
     logger.info("Stopping")
     ServiceManager.stopping()

@@ -1,6 +1,6 @@
 import Glibc
 
-/// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes.
+/// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes; `pilotfish check` looks at files.
 @main
 struct Pilotfish {
   static func main() {
@@ -11,10 +11,10 @@ struct Pilotfish {
 
   private static func run(_ arguments: [String]) async -> Never {
     do {
-      if arguments.first == "agent" {
-        try await AgentCommand.run(Array(arguments.dropFirst()))
-      } else {
-        try await ExporterCommand.run(arguments)
+      switch arguments.first {
+      case "agent": try await AgentCommand.run(Array(arguments.dropFirst()))
+      case "check": try CheckCommand.run(Array(arguments.dropFirst()))
+      default: try await ExporterCommand.run(arguments)
       }
       exit(0)
     } catch {

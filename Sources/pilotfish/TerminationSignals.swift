@@ -1,7 +1,6 @@
 import Glibc
-import Logging
 
-/// SIGTERM and SIGINT, which end the process in good order, and SIGHUP, which has nothing to reload yet.
+/// SIGTERM and SIGINT, which end the process in good order, and SIGHUP, which asks for a new configuration.
 enum TerminationSignals {
   private static let numbers: [Int32] = [SIGTERM, SIGINT, SIGHUP]
   private static let received = AsyncStream.makeStream(of: Int32.self)
@@ -32,11 +31,11 @@ enum TerminationSignals {
     }
   }
 
-  /// Returns when the process is told to end.
-  static func wait(logger: Logger) async {
+  /// Returns when the process is told to end; calls `reload` for each SIGHUP until then.
+  static func wait(reload: () async -> Void) async {
     for await number in received.stream {
       guard number == SIGHUP else { return }
-      logger.warning("SIGHUP ignored: this version reads its configuration at start only")
+      await reload()
     }
   }
 }

@@ -76,11 +76,11 @@ func namesTheNearestKey(_ bad: BadText) { expectOneFault(bad) }
   BadText("alerting: {}", "1:1", "alerting", "not served"),
   BadText("remote_read: []", "1:1", "remote_read", "not served"),
   BadText("global: {sample_limit: 5}", "1:10", "global.sample_limit", "not served"),
-  BadText(job("relabel_configs: []"), "3:3", "scrape_configs[0].relabel_configs", "not served"),
+  BadText(job("sample_limit: 5"), "3:3", "scrape_configs[0].sample_limit", "not served"),
   BadText(job("kubernetes_sd_configs: []"), "3:3", "scrape_configs[0].kubernetes_sd_configs", "not served"),
   BadText(job("basic_auth: {password: hush}"), "3:3", "scrape_configs[0].basic_auth", "not served"),
   BadText(remoteWrite("sigv4: {region: x}"), "3:3", "remote_write[0].sigv4", "not served"),
-  BadText(remoteWrite("write_relabel_configs:"), "3:3", "remote_write[0].write_relabel_configs", "not served"),
+  BadText(remoteWrite("round_robin_dns: true"), "3:3", "remote_write[0].round_robin_dns", "not served"),
 ])
 func refusesByNameWhatOnlyPrometheusServes(_ bad: BadText) { expectOneFault(bad) }
 
@@ -139,7 +139,7 @@ func refusesByNameWhatOnlyPrometheusServes(_ bad: BadText) { expectOneFault(bad)
     "remote_write[0].metadata_config.max_samples_per_send", "must be greater than 0"),
   BadText(
     remoteWrite("queue_config: {min_shards: 9, max_shards: 5}"), "3:30", "remote_write[0].queue_config.min_shards",
-    "must not be greater than max_shards (5)"),
+    "remote write queue min_shards must not be greater than max_shards (5)"),
   BadText(
     remoteWrite("queue_config: {min_backoff: 9s}"), "3:31", "remote_write[0].queue_config.min_backoff",
     "must not be greater than max_backoff (5s)"),
@@ -154,7 +154,7 @@ func refusesAQueueOfNothing(_ key: String, _ value: String) {
   expectOneFault(
     BadText(
       remoteWrite("queue_config: {\(key): \(value)}"), "3:\(20 + key.count)", "remote_write[0].queue_config.\(key)",
-      "must be greater than 0"))
+      "remote write queue \(key) must be positive"))
 }
 
 @Test(arguments: ["1.5", "x", "'5'", "99999999999999999999", "1e3", ""].filter { !$0.isEmpty })
@@ -169,7 +169,7 @@ func refusesWhatIsNoWholeNumber(_ value: String) {
 func refusesAQueueThatNeverWaits(_ key: String) {
   #expect(
     problems(remoteWrite("queue_config: {\(key): 0s}")).contains {
-      $0.path.hasSuffix(key) && $0.reason == "must be greater than 0"
+      $0.path.hasSuffix(key) && $0.reason == "remote write queue \(key) must be positive"
     })
 }
 

@@ -17,7 +17,52 @@ import YAML
   #expect(remote.queue.minShards == 1 && remote.queue.maxShards == 50)
   #expect(remote.queue.batchSendDeadline == .seconds(5))
   #expect(remote.queue.minBackoff == .milliseconds(30) && remote.queue.maxBackoff == .seconds(5))
-  #expect(remote.queue.sampleAgeLimit == .zero)
+  #expect(remote.queue.sampleAgeLimit == .zero && remote.queue.retryOnHTTP429)
+  #expect(remote.headers.isEmpty && remote.message == .v1 && remote.writeRelabelRules.isEmpty)
+  #expect(!remote.sendExemplars && !remote.sendNativeHistograms)
+  #expect(remote.metadata.send && remote.metadata.sendInterval == .seconds(60))
+  #expect(remote.metadata.maxSamplesPerSend == 2000)
+  #expect(job.relabelRules.isEmpty && job.metricRelabelRules.isEmpty && job.fileDiscoveries.isEmpty)
+  #expect(job.scrapeProtocols == ScrapeProtocol.defaults && job.fallbackScrapeProtocol == nil)
+  #expect(job.enableCompression && !job.scrapeNativeHistograms)
+}
+
+@Test func readsWhatAJobScrapes() throws {
+  let lines = [
+    "enable_compression: false", "fallback_scrape_protocol: PrometheusText0.0.4", "scrape_native_histograms: true",
+  ]
+  let given = job(lines[0], lines[1], "scrape_protocols: [OpenMetricsText1.0.0, PrometheusProto]")
+  let one = try #require(try configuration(given).scrapeConfigs.first)
+  #expect(!one.enableCompression && one.fallbackScrapeProtocol == .prometheusText0)
+  #expect(one.scrapeProtocols == [.openMetricsText1, .prometheusProtobuf])
+  let other = try #require(try configuration(job(lines[2])).scrapeConfigs.first)
+  #expect(other.scrapeNativeHistograms && other.scrapeProtocols == ScrapeProtocol.protobufFirst)
+  let global = "global: {scrape_protocols: [PrometheusText1.0.0], scrape_native_histograms: true}\n"
+  let inherited = try #require(try configuration(global + job("honor_labels: true")).scrapeConfigs.first)
+  #expect(inherited.scrapeProtocols == [.prometheusText1] && inherited.scrapeNativeHistograms)
+}
+
+@Test func readsWhatARemoteIsSent() throws {
+  let remote = try #require(
+    try configuration(
+      remoteWrite(
+        "headers: {X-Scope-OrgID: team, empty: }", "protobuf_message: io.prometheus.write.v2.Request",
+        "send_exemplars: true", "send_native_histograms: true",
+        "metadata_config: {send: false, send_interval: 5m, max_samples_per_send: 7}",
+        "queue_config: {retry_on_http_429: false}", "write_relabel_configs: [{action: drop, source_labels: [a]}]")
+    ).remoteWrites.first)
+  #expect(remote.headers.map(\.name) == ["X-Scope-OrgID", "empty"] && remote.headers.map(\.value) == ["team", ""])
+  #expect(remote.message == .v2 && remote.sendExemplars && remote.sendNativeHistograms)
+  #expect(!remote.metadata.send && remote.metadata.sendInterval == .seconds(300))
+  #expect(remote.metadata.maxSamplesPerSend == 7 && !remote.queue.retryOnHTTP429)
+  #expect(!remote.writeRelabelRules.isEmpty)
+}
+
+@Test(arguments: [("/etc/p/p.yml", "/etc/p/a.json"), ("p.yml", "a.json"), ("d/p.yml", "d/a.json")])
+func filesOfTargetsCountFromTheConfigurationsFolder(_ file: String, _ path: String) throws {
+  let text = job("file_sd_configs: [{files: [a.json, /x/*.yml], refresh_interval: 1m}]")
+  let found = try Configuration.parse(Array(text.utf8), file: file).scrapeConfigs.first?.fileDiscoveries
+  #expect(found?.map(\.files) == [[path, "/x/*.yml"]] && found?.first?.refreshInterval == .seconds(60))
 }
 
 @Test(arguments: [

@@ -7,7 +7,7 @@ import Testing
 private func targets(_ lines: String...) throws -> [Target] {
   let yaml = "scrape_configs:\n- job_name: j\n" + lines.map { "  \($0)\n" }.joined()
   let job = try #require(try Configuration.parse(Array(yaml.utf8), file: "p.yml").scrapeConfigs.first)
-  return Target.all(of: job, groups: StaticDiscovery.groups(of: job))
+  return JobTargets(of: job, groups: StaticDiscovery.groups(of: job)).active
 }
 
 @Test(arguments: [

@@ -2,8 +2,10 @@
 import json
 import os
 import signal
+import urllib.error
+import urllib.request
 
-from parts import Target, config, free_port, get, query, samples, until
+from parts import Target, config, free_port, get, query, refused, samples, until
 
 
 def test_metrics_reach_prometheus(folder):
@@ -58,3 +60,89 @@ def test_sigterm_sends_what_was_scraped(folder):
             assert agent.wait(60) == 0
         values = samples(receiver, "ticks")
         assert values[-1] >= target.count - 1 and values == [float(n) for n in range(1, len(values) + 1)], values
+
+
+def test_files_of_targets_are_followed(folder):
+    """file_sd_configs: a target comes, gets other labels by relabelling, and goes with its series."""
+    receiver, port = free_port(), free_port()
+    sd = folder.file("targets.json", "[]")
+    job = (f"- job_name: files\n  file_sd_configs: [{{files: ['{folder.path}/target*.json']}}]\n"
+           "  relabel_configs:\n  - {source_labels: [drop], regex: me, action: drop}\n"
+           "  - {regex: x_(.+), action: labelmap}\n")
+    text = config(receiver, []).replace("scrape_configs:\n", "scrape_configs:\n" + job)
+    with folder.prometheus(receiver), Target() as target, folder.agent(port, text):
+        address = f"127.0.0.1:{target.port}"
+        replace(sd, [{"targets": [address], "labels": {"x_zone": "a"}}, {"targets": ["127.0.0.1:1"], "labels": {"drop": "me"}}])
+        up = until("the target is up", lambda: query(receiver, "up == 1"))
+        assert up[0]["metric"]["zone"] == "a" and up[0]["metric"]["instance"] == address, up
+        found = json.loads(get(f"http://127.0.0.1:{port}/api/v1/targets"))["data"]
+        assert found["droppedTargetCounts"] == {"files": 1}, found
+        assert found["activeTargets"][0]["discoveredLabels"]["__meta_filepath"] == sd, found
+        # A file that is broken changes nothing.
+        replace(sd, "nothing")
+        before = target.count
+        until("scrapes go on", lambda: target.count >= before + 3)
+        replace(sd, [])
+        until("the series are gone", lambda: not query(receiver, "up"), 10)
+
+
+def test_a_reload_changes_jobs(folder):
+    """SIGHUP: a job goes with staleness markers, another one goes on without a gap; a bad file changes nothing."""
+    receiver, port = free_port(), free_port()
+    with folder.prometheus(receiver), Target() as stays, Target() as goes:
+        both = config(receiver, [("stays", stays.port), ("goes", goes.port)])
+        with folder.agent(port, both) as agent:
+            until("both are up", lambda: len(query(receiver, "up == 1")) == 2)
+            folder.file("agent.yml", both + "nonsense: 1\n")
+            agent.send_signal(signal.SIGHUP)
+            until("the reload fails", lambda: metric(port, "prometheus_config_last_reload_successful") == 0)
+            assert "agent.yml:10:1: nonsense: unknown key" in open(folder.path + "/agent.log").read()
+            assert len(query(receiver, "up == 1")) == 2
+            first = metric(port, "prometheus_config_last_reload_success_timestamp_seconds")
+            folder.file("agent.yml", config(receiver, [("stays", stays.port)]))
+            agent.send_signal(signal.SIGHUP)
+            until("the job is gone", lambda: not query(receiver, 'up{job="goes"}'), 10)
+            assert metric(port, "prometheus_config_last_reload_successful") == 1
+            assert metric(port, "prometheus_config_last_reload_success_timestamp_seconds") > first
+            before = stays.count
+            until("scrapes go on", lambda: stays.count >= before + 3)
+            values = samples(receiver, 'ticks{job="stays"}')
+            assert values == [float(n) for n in range(1, len(values) + 1)], values
+
+
+def test_reload_by_http_is_off_by_default(folder):
+    """/-/reload: 403 without the flag, 405 for GET, 200 or 500 with it."""
+    port = free_port()
+    with folder.agent(port, "scrape_configs: []\n"):
+        assert status(port, "POST") == 403 and status(port, "GET") == 405
+    with folder.agent(port, "scrape_configs: []\n", "--web.enable-lifecycle"):
+        assert status(port, "POST") == 200 and status(port, "PUT") == 200 and status(port, "GET") == 405
+        folder.file("agent.yml", "nonsense: 1\n")
+        assert status(port, "POST") == 500
+
+
+def test_check_config(folder):
+    """check config: file, line and column for what is not."""
+    assert ":2:3: scrape_configs[0].job_nam: unknown key" in refused(
+        "check", "config", "--agent", folder.file("bad.yml", "scrape_configs:\n- job_nam: j\n"))
+    assert "usage: pilotfish check" in refused("check")
+
+
+def metric(port, name):
+    lines = get(f"http://127.0.0.1:{port}/metrics").splitlines()
+    return float(next(line for line in lines if line.startswith(name + " ")).split()[1])
+
+
+def replace(path, content):
+    """Puts a new file in the place of another at once."""
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(content if isinstance(content, str) else json.dumps(content))
+    os.rename(path + ".new", path)
+
+
+def status(port, method):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/-/reload", method=method)) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code

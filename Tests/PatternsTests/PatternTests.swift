@@ -23,3 +23,19 @@ func badPatternsSayWhyInGoWords(pattern: String, reason: String) {
     "\($0)".contains(reason) && "\($0)".contains("`\(pattern)`")
   }
 }
+
+private func match(_ pattern: Pattern, _ text: String, groups: Int) -> PatternMatch? {
+  pattern.match(in: text.utf8.span.bytes, groups: groups)
+}
+
+@Test func groupsAreGivenByNumberAndName() throws {
+  let pattern = try Pattern("(?P<host>[a-z]+)(:)?(?P<port>\\d+)?")
+  #expect(pattern.groupCount == 3)
+  #expect(pattern.group(named: "port") == 3 && pattern.group(named: "host") == 1 && pattern.group(named: "x") == nil)
+  let long = try #require(match(pattern, "--web:80", groups: 4))
+  #expect(long[0] == 2..<8 && long[1] == 2..<5 && long[3] == 6..<8)
+  let short = try #require(match(pattern, "web", groups: 99))
+  #expect(short[0] == 0..<3 && short[2] == nil && short[3] == nil && short[4] == nil && short[99] == nil)
+  #expect(match(pattern, "", groups: 1) == nil)
+  #expect(match(try Pattern("()"), "", groups: 2)?[1] == 0..<0)
+}

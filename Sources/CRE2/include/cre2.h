@@ -20,6 +20,16 @@ cre2_pattern *cre2_compile(const char *pattern, size_t length, bool dot_matches_
 /// Whether the pattern occurs anywhere in `text`.
 bool cre2_search(const cre2_pattern *pattern, const char *text, size_t length);
 
+/// How many capturing groups the pattern has.
+int cre2_group_count(const cre2_pattern *pattern);
+
+/// The number of the capturing group `name`; 0 when there is none.
+int cre2_group_number(const cre2_pattern *pattern, const char *name, size_t length);
+
+/// Finds the leftmost match. `bounds` holds a start and an end for each of the first `groups` groups, of which number 0
+/// is the whole match; both are -1 for a group that took no part in it.
+bool cre2_match(const cre2_pattern *pattern, const char *text, size_t length, ptrdiff_t *bounds, size_t groups);
+
 void cre2_free(cre2_pattern *pattern);
 
 #ifdef __cplusplus

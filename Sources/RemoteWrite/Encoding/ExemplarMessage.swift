@@ -53,7 +53,10 @@ extension MetricType {
     case .counter: 1
     case .gauge: 2
     case .histogram: 3
+    case .gaugeHistogram: 4
     case .summary: 5
+    case .info: 6
+    case .stateset: 7
     }
   }
 
@@ -62,7 +65,10 @@ extension MetricType {
     case 1: self = .counter
     case 2: self = .gauge
     case 3: self = .histogram
+    case 4: self = .gaugeHistogram
     case 5: self = .summary
+    case 6: self = .info
+    case 7: self = .stateset
     default: self = .untyped
     }
   }

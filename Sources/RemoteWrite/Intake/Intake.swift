@@ -30,7 +30,8 @@ struct Intake: ~Copyable {
   var table: LabelTable
   var ring: SampleRing
   var encoder = SegmentEncoder()
-  var readers: [Reader]
+  private(set) var hasReaders = false
+  var readers: [Reader] = []
   var counts = Counts()
   /// Whether records are made for the log.
   var isLogged: Bool
@@ -43,12 +44,22 @@ struct Intake: ~Copyable {
   private var firstGrave = 0
   private var known: [Sample] = []
 
-  init(table: consuming LabelTable, ring: SampleRing, readers: [Reader], isLogged: Bool, segmentBytes: Int) {
+  init(table: consuming LabelTable, ring: SampleRing, isLogged: Bool, segmentBytes: Int) {
     self.table = table
     self.ring = ring
-    self.readers = readers
     self.isLogged = isLogged
     self.segmentBytes = segmentBytes
+  }
+
+  mutating func add(_ reader: Reader) {
+    readers.append(reader)
+    hasReaders = true
+  }
+
+  /// The remote reads no more.
+  mutating func remove(_ index: Int) {
+    readers[index] = Reader(position: .max)
+    hasReaders = readers.contains { $0.position < .max }
   }
 
   // MARK: Series
@@ -114,7 +125,7 @@ struct Intake: ~Copyable {
 
   /// Takes samples; gives the remotes that want to be told.
   mutating func append(_ samples: [Sample], _ attachments: [Attachment], now: Int64) -> [Int] {
-    guard !readers.isEmpty else {
+    guard hasReaders else {
       counts.samples += UInt64(samples.count)
       return []
     }

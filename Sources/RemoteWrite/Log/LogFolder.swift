@@ -32,6 +32,16 @@ final class LogFolder: Sendable {
   /// The file of a remote's acknowledgement.
   func cursorPath(_ remote: String) -> String { "\(path)/\(remote).cursor" }
 
+  /// What every remote has acknowledged that has a file here.
+  func acknowledgements() -> [String: Acknowledgement] {
+    var acknowledgements: [String: Acknowledgement] = [:]
+    for name in (try? Self.fileNames(path)) ?? [] where name.hasSuffix(".cursor") {
+      guard let file = try? CursorFile(path: "\(path)/\(name)") else { continue }
+      acknowledgements[String(name.dropLast(7))] = file.read() ?? Acknowledgement(first: 0)
+    }
+    return acknowledgements
+  }
+
   // MARK: Segments
 
   /// In order.
@@ -131,19 +141,27 @@ final class LogFolder: Sendable {
     return descriptor
   }
 
-  static func list(_ path: String) throws(LogError) -> [Segment] {
-    guard let stream = opendir(path) else { throw LogError("open", path, errno) }
-    defer { closedir(stream) }
+  private static func list(_ path: String) throws(LogError) -> [Segment] {
     var segments: [Segment] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
+    for name in try fileNames(path) {
       guard let first = LogFormat.ordinal(fileName: name) else { continue }
       var status = stat()
       guard stat("\(path)/\(name)", &status) == 0 else { continue }
       segments.append(Segment(first: first, bytes: Int(status.st_size)))
     }
     return segments.sorted { $0.first < $1.first }
+  }
+
+  private static func fileNames(_ path: String) throws(LogError) -> [String] {
+    guard let stream = opendir(path) else { throw LogError("open", path, errno) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      names.append(
+        withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+          String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        })
+    }
+    return names
   }
 }

@@ -47,9 +47,10 @@ final class LogWriter: Sendable {
   var retentionMaximum: Int64 { options.retentionMaximum.milliseconds }
   var status: Status { shownStatus.withLock { $0 } }
 
-  func start(acknowledgements: [String: Acknowledgement]) throws {
+  func start() throws {
     try KernelThread.start("log") {
-      var state = ThreadState(acknowledgements: acknowledgements)
+      // A remote that is configured no more holds nothing back, but until it is forgotten it is not forgotten.
+      var state = ThreadState(acknowledgements: self.folder.acknowledgements())
       while self.step(&state) {}
     }
   }

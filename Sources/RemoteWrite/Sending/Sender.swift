@@ -128,7 +128,7 @@ final class Sender: @unchecked Sendable {
       self.isStopped = true
       self.alarm?.task.cancel()
       self.metadataTask?.cancel()
-      self.store.withIntake { $0.readers[self.index].position = .max }
+      self.store.withIntake { $0.remove(self.index) }
       done()
     }
   }

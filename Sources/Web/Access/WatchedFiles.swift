@@ -58,16 +58,3 @@ private struct FileStamp: Equatable {
     return isYoung ? nil : stamps
   }
 }
-
-extension WholeFile {
-  /// As `read`, but of regular files only: nothing else is sure to end, or to answer at all.
-  static func readRegular(_ path: String, limit: Int) throws(FileFault) -> [UInt8] {
-    var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-      throw FileFault("open", path, "not a regular file")
-    }
-    let bytes = try read(path, limit: limit)
-    guard bytes.count <= limit else { throw FileFault("read", path, "longer than \(limit >> 20) MiB") }
-    return bytes
-  }
-}
