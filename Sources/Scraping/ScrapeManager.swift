@@ -120,7 +120,7 @@ public final class ScrapeManager: Sendable {
   /// What all targets say of their families.
   public func metadata() -> [MetricMetadata] {
     let loops = state.withLock { Array($0.loops.values) }
-    return loops.flatMap { $0.status.metadata }
+    return loops.flatMap { $0.status.metadata.map(\.metadata) }
   }
 
   /// How all targets fare, ordered by job and URL.

@@ -82,7 +82,8 @@ class Folder:
     def agent(self, port, config, *flags):
         path = self.file("agent.yml", config)
         return process(
-            [PILOTFISH, "agent", f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}", *flags],
+            [PILOTFISH, "agent", f"--config.file={path}", f"--storage.agent.path={self.path}/log",
+             f"--web.listen-address=127.0.0.1:{port}", *flags],
             os.path.join(self.path, "agent.log"), f"http://127.0.0.1:{port}/-/ready")
 
     def exporter(self, port, *flags):

@@ -4,7 +4,7 @@
 usage: run.py PILOTFISH [NAME ...]     without names: all tests
 
 Each test starts what it needs, waits until it is ready, and stops it by pid. Needs Debian's `prometheus`. Tests of
-a misbehaving kernel need root, and say so when they are skipped.
+a misbehaving kernel need root, and say so when they are skipped. KILLS=N in the environment: rounds of `kill -9`.
 """
 import contextlib
 import os
@@ -15,6 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 import agent_tests  # noqa: E402
+import durability_tests  # noqa: E402
 import exporter_tests  # noqa: E402
 import kernel_tests  # noqa: E402
 import web_tests  # noqa: E402
@@ -23,7 +24,7 @@ from parts import Folder  # noqa: E402
 
 TESTS = {
     name[len("test_"):]: test
-    for module in (agent_tests, exporter_tests, web_tests, kernel_tests)
+    for module in (agent_tests, durability_tests, exporter_tests, web_tests, kernel_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 

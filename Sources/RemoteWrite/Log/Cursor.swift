@@ -24,11 +24,13 @@ final class CursorFile {
   private var sequence: UInt64 = 0
   private var slot = ByteWriter(capacity: slotLength)
 
-  /// Opens or makes the file; `acknowledgement` is what it says.
+  /// Opens or makes the file.
   init(path: String) throws(LogError) {
     self.path = path
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw LogError("open", path, errno) }
+    // What is written goes on from the newest slot's number, or the older slot would be taken for the newer one.
+    _ = read()
   }
 
   deinit { close(descriptor) }

@@ -171,6 +171,11 @@ final class LogWriter: Sendable {
       close(state.descriptor)
       state.descriptor = -1
     }
+    // A remote that has acknowledged nothing needs a cursor before there is a sample: without one it would be new after
+    // a restart, and would get only what comes then.
+    for (remote, acknowledgement) in state.acknowledgements where state.cursors[remote] == nil {
+      write(acknowledgement, of: remote, &state)
+    }
     let path = folder.path(of: first)
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw LogError("create", path, errno) }
