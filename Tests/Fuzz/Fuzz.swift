@@ -19,13 +19,17 @@ import Synchronization
 struct Fuzz {
   private static let tree = Flag("tree", "", "Folder with proc, sys, udev/data below it.")
   private static let files = Flag("files", [String](), "Files and folders below the tree to break; all without it.")
+  private static let responses = Flag("responses", false, "Break the answers to an HTTP client instead: no tree.")
   private static let seconds = Flag("seconds", 10, "How long.")
   private static let seed = Flag("seed", 1, "Start of the random numbers.")
 
-  static func main() throws {
-    let own = [tree.definition, files.definition, seconds.definition, seed.definition]
+  static func main() async throws {
+    let own = [tree.definition, files.definition, responses.definition, seconds.definition, seed.definition]
     let parser = FlagParser(own + CollectorRegistry.flags + Host.flags)
     let arguments = try parser.parse(Array(CommandLine.arguments.dropFirst())) { _ throws(FlagError) in [] }
+    guard !arguments[responses] else {
+      return try await ResponseFuzz.run(seconds: arguments[seconds], seed: arguments[seed])
+    }
     guard !arguments[tree].isEmpty else { throw FlagError.missingValue("tree") }
 
     let copy = try WorkingCopy(of: arguments[tree], breaking: arguments[files])
