@@ -77,7 +77,7 @@ let package = Package(
     .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
 
     .executableTarget(
-      name: "Fuzz", dependencies: ["HostMetrics", "Kernel", "Exposition", "Flags", "Bytes", log],
+      name: "Fuzz", dependencies: ["HostMetrics", "HTTPClient", "Kernel", "Exposition", "Flags", "Bytes", log] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
     .target(name: "CLinux"),

@@ -18,9 +18,8 @@ final class SpareBuffers: @unchecked Sendable {
 
   /// An empty buffer for the next read of any connection.
   func takeReceiving() -> ByteBuffer {
-    let spare = receiving
-    receiving = nil
-    return spare.flatMap { $0.emptied(0) } ?? ByteBufferAllocator().buffer(capacity: Self.receiveCapacity)
+    if var buffer = receiving.take(), Self.empty(&buffer, 0) { return buffer }
+    return ByteBufferAllocator().buffer(capacity: Self.receiveCapacity)
   }
 
   func giveReceiving(_ buffer: ByteBuffer) {
@@ -29,14 +28,19 @@ final class SpareBuffers: @unchecked Sendable {
 
   /// An empty buffer with room for `capacity` bytes.
   func takeCollecting(_ capacity: Int) -> ByteBuffer {
-    while let spare = collecting.popLast() {
-      if let buffer = spare.emptied(capacity) { return buffer }
+    while var buffer = collecting.popLast() {
+      if Self.empty(&buffer, capacity) { return buffer }
     }
     return ByteBufferAllocator().buffer(capacity: capacity)
   }
 
   func giveCollecting(_ buffer: ByteBuffer) {
     if collecting.count < Self.maximumCount, 1...Self.maximumCapacity ~= buffer.capacity { collecting.append(buffer) }
+  }
+
+  /// False when somebody else holds its memory.
+  private static func empty(_ buffer: inout ByteBuffer, _ capacity: Int) -> Bool {
+    buffer.modifyIfUniquelyOwned { $0.clear(minimumCapacity: capacity) } != nil
   }
 
   func takeGunzip(limit: Int) -> Gunzip {
@@ -47,14 +51,6 @@ final class SpareBuffers: @unchecked Sendable {
 
   func giveGunzip(_ gunzip: Gunzip) {
     if gunzips.count < Self.maximumCount { gunzips.append(gunzip) }
-  }
-}
-
-extension ByteBuffer {
-  /// Nil when somebody else holds its memory.
-  fileprivate consuming func emptied(_ capacity: Int) -> ByteBuffer? {
-    guard modifyIfUniquelyOwned({ $0.clear(minimumCapacity: capacity) }) != nil else { return nil }
-    return self
   }
 }
 

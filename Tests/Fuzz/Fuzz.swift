@@ -20,13 +20,19 @@ struct Fuzz {
   private static let tree = Flag("tree", "", "Folder with proc, sys, udev/data below it.")
   private static let files = Flag("files", [String](), "Files and folders below the tree to break; all without it.")
   private static let parser = Flag("parser", "", "Break expositions for this parser (text, openmetrics, protobuf).")
+  private static let responses = Flag("responses", false, "Break the answers to an HTTP client.")
   private static let seconds = Flag("seconds", 10, "How long.")
   private static let seed = Flag("seed", 1, "Start of the random numbers.")
 
-  static func main() throws {
-    let own = [tree.definition, files.definition, parser.definition, seconds.definition, seed.definition]
+  static func main() async throws {
+    let own = [
+      tree.definition, files.definition, parser.definition, responses.definition, seconds.definition, seed.definition,
+    ]
     let flagParser = FlagParser(own + CollectorRegistry.flags + Host.flags)
     let arguments = try flagParser.parse(Array(CommandLine.arguments.dropFirst())) { _ throws(FlagError) in [] }
+    if arguments[responses] {
+      return try await ResponseFuzz.run(seconds: arguments[seconds], seed: arguments[seed])
+    }
     if !arguments[parser].isEmpty {
       try breakExpositions(for: arguments[parser], seconds: arguments[seconds], seed: arguments[seed])
       return

@@ -100,7 +100,7 @@ import Testing
     (ok + "Content-Length: 0x1\r\n\r\na", .malformed), (ok + "Content-Length: 1 1\r\n\r\na", .malformed),
     (ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", .malformed),
     (ok + "Content-Length: 18446744073709551617\r\n\r\na", .malformed),
-    (ok + "Content-Length: 9223372036854775800\r\n\r\na", .tooLarge),
+    (ok + "Content-Length: 9223372036854775799\r\n\r\na", .tooLarge),
     (ok + "Content-Length: 101\r\n\r\na", .tooLarge),
     (chunked + "65\r\n" + String(repeating: "x", count: 101), .tooLarge),
     (ok + "\r\n" + String(repeating: "x", count: 101), .tooLarge),
