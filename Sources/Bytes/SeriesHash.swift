@@ -77,8 +77,8 @@ public struct SeriesHasher: Sendable {
 extension SeriesHasher {
   /// The fingerprint of a sequence of texts: of `bytes` behind those whose fingerprint is `hash`.
   @inline(__always)
-  public func hash(_ bytes: RawSpan, after hash: SeriesHash) -> SeriesHash {
-    let own = self.hash(bytes, salt: hash.low)
+  public func hash(_ bytes: RawSpan, salt: UInt64 = 0, after hash: SeriesHash) -> SeriesHash {
+    let own = self.hash(bytes, salt: hash.low &+ salt)
     return SeriesHash(low: own.low, high: own.high ^ (hash.high << 1 | hash.high >> 63))
   }
 }

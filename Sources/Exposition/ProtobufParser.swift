@@ -25,6 +25,8 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   private var help = 0..<0
   private var unit = 0..<0
   public private(set) var type = MetricType.untyped
+  /// Whether the name is written without quotes.
+  private var isPlain = true
   /// What is left of the family's message.
   private var family = 0..<0
 
@@ -101,20 +103,20 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
     guard name.byteCount > 0, name.isUTF8, name.firstIndex(of: 0) == nil else {
       throw ExpositionError("invalid metric name: \(ExpositionError.quote(name))")
     }
-    let quoted = ExpositionError.quote(name)
     guard help.isUTF8 else {
-      throw ExpositionError("invalid help for metric \(quoted): \(ExpositionError.quote(help))")
+      throw ExpositionError(
+        "invalid help for metric \(ExpositionError.quote(name)): \(ExpositionError.quote(help))")
     }
-    let types: [MetricType] = [.counter, .gauge, .summary, .untyped, .histogram, .gaugeHistogram]
-    guard typeNumber < UInt64(types.count) else {
-      throw ExpositionError("unknown metric type for metric \(quoted): \(typeNumber)")
+    guard let type = MetricType(protobuf: typeNumber) else {
+      throw ExpositionError("unknown metric type for metric \(ExpositionError.quote(name)): \(typeNumber)")
     }
-    type = types[Int(typeNumber)]
+    self.type = type
+    isPlain = name.isPlainName(isLabel: false)
     guard unit.byteCount > 0 else { return }
     let isTotal = type == .counter && name.ends(with: "_total")
     guard name.extracting(0..<name.byteCount - (isTotal ? 6 : 0)).hasUnit(unit) else {
-      let what = isTotal ? "counter" : "metric"
-      throw ExpositionError("unit \(ExpositionError.quote(unit)) not a suffix of \(what) \(quoted)")
+      let (text, metric) = (ExpositionError.quote(unit), ExpositionError.quote(name))
+      throw ExpositionError("unit \(text) not a suffix of \(isTotal ? "counter" : "metric") \(metric)")
     }
   }
 
@@ -184,8 +186,14 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
       throw ExpositionError("invalid UTF-8 label value: \(ExpositionError.quote(valueBytes))")
     }
     if labels.count > 0 { labels.append(UInt8(ascii: ",")) }
-    labels.append(name: nameBytes, suffix: "", isLabel: true)
-    labels.append("=\"")
+    if nameBytes.isPlainName(isLabel: true) {
+      labels.append(nameBytes)
+      labels.append("=\"")
+    } else {
+      labels.append(UInt8(ascii: "\""))
+      labels.append(labelValue: nameBytes)
+      labels.append("\"=\"")
+    }
     labels.append(labelValue: valueBytes)
     labels.append(UInt8(ascii: "\""))
   }
@@ -267,10 +275,10 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   @_lifetime(self: copy self)
   private mutating func render(_ suffix: StaticString, bound: Double? = nil) {
     series.removeAll()
-    let name = bytes.extracting(name)
-    let isPlain = name.isPlainName(isLabel: false)
-    if !isPlain { series.append(UInt8(ascii: "{")) }
-    series.append(name: name, suffix: suffix, isLabel: false)
+    if !isPlain { series.append("{\"") }
+    if isPlain { series.append(bytes.extracting(name)) } else { series.append(labelValue: bytes.extracting(name)) }
+    series.append(suffix)
+    if !isPlain { series.append(UInt8(ascii: "\"")) }
     if isPlain, labels.count == 0, bound == nil { return }
     if isPlain { series.append(UInt8(ascii: "{")) }
     if labels.count > 0 {
@@ -325,9 +333,9 @@ extension ProtobufParser {
   public func metadataHash(_ hasher: SeriesHasher, after hash: SeriesHash) -> SeriesHash {
     var hash = hasher.hash(bytes.extracting(name), after: hash)
     hash = hasher.hash(bytes.extracting(help), after: hash)
-    hash = hasher.hash(bytes.extracting(unit), after: hash)
-    let typeName = Array(type.rawValue.utf8)
-    return hasher.hash(typeName.span.bytes, after: hash)
+    // Nothing has the type as a text.
+    return hasher.hash(
+      bytes.extracting(unit), salt: UInt64(type.contentField) << 1 | (type == .histogram ? 1 : 0), after: hash)
   }
 
   public var familyName: String { String(utf8: bytes.extracting(name)) }
@@ -340,6 +348,19 @@ extension ProtobufParser {
 }
 
 extension MetricType {
+  /// By its number in the enumeration MetricType.
+  fileprivate init?(protobuf number: UInt64) {
+    switch number {
+    case 0: self = .counter
+    case 1: self = .gauge
+    case 2: self = .summary
+    case 3: self = .untyped
+    case 4: self = .histogram
+    case 5: self = .gaugeHistogram
+    default: return nil
+    }
+  }
+
   /// The field of the message Metric that holds the value.
   fileprivate var contentField: Int {
     switch self {
@@ -349,17 +370,6 @@ extension MetricType {
     case .untyped, .info, .stateset: 5
     case .histogram, .gaugeHistogram: 7
     }
-  }
-}
-
-extension ByteWriter {
-  /// A metric's or a label's name, in quotes if the text format wants them.
-  fileprivate mutating func append(name: RawSpan, suffix: StaticString, isLabel: Bool) {
-    let isPlain = name.isPlainName(isLabel: isLabel)
-    if !isPlain { append(UInt8(ascii: "\"")) }
-    append(labelValue: name)
-    append(suffix)
-    if !isPlain { append(UInt8(ascii: "\"")) }
   }
 }
 
