@@ -22,8 +22,8 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
 
   // Of the family.
   private(set) var name = 0..<0
-  private var help = 0..<0
-  private var unit = 0..<0
+  private(set) var help = 0..<0
+  private(set) var unit = 0..<0
   public private(set) var type = MetricType.untyped
   /// Whether the name is written without quotes.
   private var isPlain = true
@@ -36,15 +36,15 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   private(set) var content = 0..<0
   private var rest = 0..<0
   private var scalars = HistogramScalars()
-  private var part: Part?
+  private(set) var part: Part?
   private var hasInfinity = false
   public private(set) var timestamp: Int64?
 
   // Of the sample.
-  private var series = ByteWriter(capacity: 512)
+  var series = ByteWriter(capacity: 512)
   public private(set) var value = 0.0
-  private var exemplars: [Range<Int>] = []
-  private var native: [UInt8] = []
+  private(set) var exemplars: [Range<Int>] = []
+  private(set) var native: [UInt8] = []
 
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan) { self.bytes = bytes }
@@ -295,58 +295,6 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   }
 }
 
-extension ProtobufParser {
-  /// The series was read before it was known to be there.
-  @_lifetime(self: copy self)
-  public mutating func skipSeries(length: Int, hash: SeriesHash, _ hasher: SeriesHasher) -> Bool {
-    length == series.count && seriesHash(hasher) == hash
-  }
-
-  @_lifetime(self: copy self)
-  public mutating func readSeries() throws(ExpositionError) {}
-
-  @_lifetime(self: copy self)
-  public mutating func readValue() throws(ExpositionError) {}
-
-  public var seriesLength: Int { series.count }
-
-  public func seriesHash(_ hasher: SeriesHasher) -> SeriesHash { hasher.hash(series.bytes, salt: type.salt) }
-
-  public func appendLabels(to labels: inout LabelSet) {
-    TextParser.appendLabels(of: series.bytes, type: type, to: &labels)
-  }
-
-  public var isHistogram: Bool {
-    if case .native = part { true } else { false }
-  }
-
-  public func histogram() -> [UInt8] { native }
-
-  public var exemplarCount: Int { exemplars.count }
-
-  public func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64 {
-    hasher.hash(bytes.extracting(exemplars[index])).low
-  }
-
-  public func exemplar(at index: Int) throws(ExpositionError) -> Exemplar { try Exemplar(bytes, exemplars[index]) }
-
-  public func metadataHash(_ hasher: SeriesHasher, after hash: SeriesHash) -> SeriesHash {
-    var hash = hasher.hash(bytes.extracting(name), after: hash)
-    hash = hasher.hash(bytes.extracting(help), after: hash)
-    // Nothing has the type as a text.
-    return hasher.hash(
-      bytes.extracting(unit), salt: UInt64(type.contentField) << 1 | (type == .histogram ? 1 : 0), after: hash)
-  }
-
-  public var familyName: String { String(utf8: bytes.extracting(name)) }
-
-  public func describe(_ family: inout MetricMetadata) {
-    family.type = type
-    family.help = String(utf8: bytes.extracting(help))
-    family.unit = String(utf8: bytes.extracting(unit))
-  }
-}
-
 extension MetricType {
   /// By its number in the enumeration MetricType.
   fileprivate init?(protobuf number: UInt64) {
@@ -362,7 +310,7 @@ extension MetricType {
   }
 
   /// The field of the message Metric that holds the value.
-  fileprivate var contentField: Int {
+  var contentField: Int {
     switch self {
     case .gauge: 2
     case .counter: 3
