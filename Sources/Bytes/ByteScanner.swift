@@ -83,13 +83,14 @@ public struct ByteScanner: ~Escapable {
 }
 
 extension UInt8 {
-  public static let newline = UInt8(ascii: "\n")
-  public static let space = UInt8(ascii: " ")
-  public static let tab = UInt8(ascii: "\t")
+  // Computed: other modules would read a stored one by a call, in their innermost loops.
+  @inlinable public static var newline: UInt8 { UInt8(ascii: "\n") }
+  @inlinable public static var space: UInt8 { UInt8(ascii: " ") }
+  @inlinable public static var tab: UInt8 { UInt8(ascii: "\t") }
 
   /// Whether this is an ASCII digit.
-  public var isDigit: Bool { self &- 0x30 < 10 }
+  @inlinable public var isDigit: Bool { self &- 0x30 < 10 }
 
   /// Whether this is an ASCII letter.
-  public var isLetter: Bool { (self | 0x20) &- UInt8(ascii: "a") < 26 }
+  @inlinable public var isLetter: Bool { (self | 0x20) &- UInt8(ascii: "a") < 26 }
 }

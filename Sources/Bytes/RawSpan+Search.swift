@@ -2,7 +2,7 @@ import Glibc
 
 /// Comparing and searching byte spans by libc's vectorised routines.
 extension RawSpan {
-  public subscript(_ offset: Int) -> UInt8 { unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+  @inlinable public subscript(_ offset: Int) -> UInt8 { unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
 
   /// The offset of the first `byte` at or after `start`; nil when there is none.
   public func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {

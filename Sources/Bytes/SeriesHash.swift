@@ -4,6 +4,12 @@
 public struct SeriesHash: Equatable, Sendable {
   public let low: UInt64
   public let high: UInt64
+
+  @inlinable
+  init(low: UInt64, high: UInt64) {
+    self.low = low
+    self.high = high
+  }
 }
 
 extension SeriesHash: Hashable {
@@ -16,8 +22,8 @@ extension SeriesHash: Hashable {
 ///
 /// Keyed, so that nobody who cannot see the key can prepare texts with equal hashes.
 public struct SeriesHasher: Sendable {
-  private let start: (UInt64, UInt64)
-  private let multiplier: (UInt64, UInt64)
+  @usableFromInline let start: (UInt64, UInt64)
+  @usableFromInline let multiplier: (UInt64, UInt64)
 
   /// The hasher of this process, with a random key.
   public static let process: SeriesHasher = {
@@ -32,7 +38,7 @@ public struct SeriesHasher: Sendable {
   }
 
   /// - Parameter salt: equal bytes with different salts have different hashes.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func hash(_ bytes: RawSpan, salt: UInt64 = 0) -> SeriesHash {
     let count = bytes.byteCount
     // The length is in the start, so that the overlapping last word cannot confuse texts of different lengths.
@@ -53,8 +59,8 @@ public struct SeriesHasher: Sendable {
   }
 
   /// The last 8 bytes; of fewer than 8 all, each at a place of its own.
-  @inline(__always)
-  private func lastWord(of bytes: RawSpan) -> UInt64 {
+  @inlinable @inline(__always)
+  func lastWord(of bytes: RawSpan) -> UInt64 {
     let count = bytes.byteCount
     if count >= 8 { return bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count - 8, as: UInt64.self) }
     if count >= 4 {
@@ -67,8 +73,8 @@ public struct SeriesHasher: Sendable {
     return word
   }
 
-  @inline(__always)
-  private func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+  @inlinable @inline(__always)
+  func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
     let product = left.multipliedFullWidth(by: right)
     return product.high ^ product.low
   }
@@ -76,9 +82,9 @@ public struct SeriesHasher: Sendable {
 
 extension SeriesHasher {
   /// The fingerprint of a sequence of texts: of `bytes` behind those whose fingerprint is `hash`.
-  @inline(__always)
-  public func hash(_ bytes: RawSpan, after hash: SeriesHash) -> SeriesHash {
-    let own = self.hash(bytes, salt: hash.low)
+  @inlinable @inline(__always)
+  public func hash(_ bytes: RawSpan, salt: UInt64 = 0, after hash: SeriesHash) -> SeriesHash {
+    let own = self.hash(bytes, salt: hash.low &+ salt)
     return SeriesHash(low: own.low, high: own.high ^ (hash.high << 1 | hash.high >> 63))
   }
 }

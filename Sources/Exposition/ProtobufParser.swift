@@ -22,9 +22,11 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
 
   // Of the family.
   private(set) var name = 0..<0
-  private var help = 0..<0
-  private var unit = 0..<0
+  private(set) var help = 0..<0
+  private(set) var unit = 0..<0
   public private(set) var type = MetricType.untyped
+  /// Whether the name is written without quotes.
+  private var isPlain = true
   /// What is left of the family's message.
   private var family = 0..<0
 
@@ -34,15 +36,15 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   private(set) var content = 0..<0
   private var rest = 0..<0
   private var scalars = HistogramScalars()
-  private var part: Part?
+  private(set) var part: Part?
   private var hasInfinity = false
   public private(set) var timestamp: Int64?
 
   // Of the sample.
-  private var series = ByteWriter(capacity: 512)
+  var series = ByteWriter(capacity: 512)
   public private(set) var value = 0.0
-  private var exemplars: [Range<Int>] = []
-  private var native: [UInt8] = []
+  private(set) var exemplars: [Range<Int>] = []
+  private(set) var native: [UInt8] = []
 
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan) { self.bytes = bytes }
@@ -101,20 +103,20 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
     guard name.byteCount > 0, name.isUTF8, name.firstIndex(of: 0) == nil else {
       throw ExpositionError("invalid metric name: \(ExpositionError.quote(name))")
     }
-    let quoted = ExpositionError.quote(name)
     guard help.isUTF8 else {
-      throw ExpositionError("invalid help for metric \(quoted): \(ExpositionError.quote(help))")
+      throw ExpositionError(
+        "invalid help for metric \(ExpositionError.quote(name)): \(ExpositionError.quote(help))")
     }
-    let types: [MetricType] = [.counter, .gauge, .summary, .untyped, .histogram, .gaugeHistogram]
-    guard typeNumber < UInt64(types.count) else {
-      throw ExpositionError("unknown metric type for metric \(quoted): \(typeNumber)")
+    guard let type = MetricType(protobuf: typeNumber) else {
+      throw ExpositionError("unknown metric type for metric \(ExpositionError.quote(name)): \(typeNumber)")
     }
-    type = types[Int(typeNumber)]
+    self.type = type
+    isPlain = name.isPlainName(isLabel: false)
     guard unit.byteCount > 0 else { return }
     let isTotal = type == .counter && name.ends(with: "_total")
     guard name.extracting(0..<name.byteCount - (isTotal ? 6 : 0)).hasUnit(unit) else {
-      let what = isTotal ? "counter" : "metric"
-      throw ExpositionError("unit \(ExpositionError.quote(unit)) not a suffix of \(what) \(quoted)")
+      let (text, metric) = (ExpositionError.quote(unit), ExpositionError.quote(name))
+      throw ExpositionError("unit \(text) not a suffix of \(isTotal ? "counter" : "metric") \(metric)")
     }
   }
 
@@ -184,8 +186,14 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
       throw ExpositionError("invalid UTF-8 label value: \(ExpositionError.quote(valueBytes))")
     }
     if labels.count > 0 { labels.append(UInt8(ascii: ",")) }
-    labels.append(name: nameBytes, suffix: "", isLabel: true)
-    labels.append("=\"")
+    if nameBytes.isPlainName(isLabel: true) {
+      labels.append(nameBytes)
+      labels.append("=\"")
+    } else {
+      labels.append(UInt8(ascii: "\""))
+      labels.append(labelValue: nameBytes)
+      labels.append("\"=\"")
+    }
     labels.append(labelValue: valueBytes)
     labels.append(UInt8(ascii: "\""))
   }
@@ -267,10 +275,10 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   @_lifetime(self: copy self)
   private mutating func render(_ suffix: StaticString, bound: Double? = nil) {
     series.removeAll()
-    let name = bytes.extracting(name)
-    let isPlain = name.isPlainName(isLabel: false)
-    if !isPlain { series.append(UInt8(ascii: "{")) }
-    series.append(name: name, suffix: suffix, isLabel: false)
+    if !isPlain { series.append("{\"") }
+    if isPlain { series.append(bytes.extracting(name)) } else { series.append(labelValue: bytes.extracting(name)) }
+    series.append(suffix)
+    if !isPlain { series.append(UInt8(ascii: "\"")) }
     if isPlain, labels.count == 0, bound == nil { return }
     if isPlain { series.append(UInt8(ascii: "{")) }
     if labels.count > 0 {
@@ -287,61 +295,22 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   }
 }
 
-extension ProtobufParser {
-  /// The series was read before it was known to be there.
-  @_lifetime(self: copy self)
-  public mutating func skipSeries(length: Int, hash: SeriesHash, _ hasher: SeriesHasher) -> Bool {
-    length == series.count && seriesHash(hasher) == hash
-  }
-
-  @_lifetime(self: copy self)
-  public mutating func readSeries() throws(ExpositionError) {}
-
-  @_lifetime(self: copy self)
-  public mutating func readValue() throws(ExpositionError) {}
-
-  public var seriesLength: Int { series.count }
-
-  public func seriesHash(_ hasher: SeriesHasher) -> SeriesHash { hasher.hash(series.bytes, salt: type.salt) }
-
-  public func appendLabels(to labels: inout LabelSet) {
-    TextParser.appendLabels(of: series.bytes, type: type, to: &labels)
-  }
-
-  public var isHistogram: Bool {
-    if case .native = part { true } else { false }
-  }
-
-  public func histogram() -> [UInt8] { native }
-
-  public var exemplarCount: Int { exemplars.count }
-
-  public func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64 {
-    hasher.hash(bytes.extracting(exemplars[index])).low
-  }
-
-  public func exemplar(at index: Int) throws(ExpositionError) -> Exemplar { try Exemplar(bytes, exemplars[index]) }
-
-  public func metadataHash(_ hasher: SeriesHasher, after hash: SeriesHash) -> SeriesHash {
-    var hash = hasher.hash(bytes.extracting(name), after: hash)
-    hash = hasher.hash(bytes.extracting(help), after: hash)
-    hash = hasher.hash(bytes.extracting(unit), after: hash)
-    let typeName = Array(type.rawValue.utf8)
-    return hasher.hash(typeName.span.bytes, after: hash)
-  }
-
-  public var familyName: String { String(utf8: bytes.extracting(name)) }
-
-  public func describe(_ family: inout MetricMetadata) {
-    family.type = type
-    family.help = String(utf8: bytes.extracting(help))
-    family.unit = String(utf8: bytes.extracting(unit))
-  }
-}
-
 extension MetricType {
+  /// By its number in the enumeration MetricType.
+  fileprivate init?(protobuf number: UInt64) {
+    switch number {
+    case 0: self = .counter
+    case 1: self = .gauge
+    case 2: self = .summary
+    case 3: self = .untyped
+    case 4: self = .histogram
+    case 5: self = .gaugeHistogram
+    default: return nil
+    }
+  }
+
   /// The field of the message Metric that holds the value.
-  fileprivate var contentField: Int {
+  var contentField: Int {
     switch self {
     case .gauge: 2
     case .counter: 3
@@ -349,17 +318,6 @@ extension MetricType {
     case .untyped, .info, .stateset: 5
     case .histogram, .gaugeHistogram: 7
     }
-  }
-}
-
-extension ByteWriter {
-  /// A metric's or a label's name, in quotes if the text format wants them.
-  fileprivate mutating func append(name: RawSpan, suffix: StaticString, isLabel: Bool) {
-    let isPlain = name.isPlainName(isLabel: isLabel)
-    if !isPlain { append(UInt8(ascii: "\"")) }
-    append(labelValue: name)
-    append(suffix)
-    if !isPlain { append(UInt8(ascii: "\"")) }
   }
 }
 

@@ -222,11 +222,11 @@ package struct SeriesCache {
   private mutating func forgetScrape() {
     created.removeAll(keepingCapacity: true)
     explicit.removeAll(keepingCapacity: true)
+    metadata.forgetPlaces()
     guard hasDiverged else { return }
     nextLines = []
     lineByHash = [:]
     recordBySeries = [:]
-    metadata.forgetPlaces()
   }
 
   // MARK: Series about the scrape
