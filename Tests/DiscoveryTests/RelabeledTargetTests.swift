@@ -57,7 +57,16 @@ func refusesWhatCannotBeScraped(_ rule: String, _ reason: String) throws {
   #expect(targets.faults.count == 1 && targets.faults.first?.contains(reason) == true, "\(targets.faults)")
 }
 
-@Test func handsOnTheRulesOfMetrics() throws {
-  let targets = try found("", "{action: keep}", lines: ["metric_relabel_configs: [{action: labeldrop, regex: a}]"])
-  #expect(targets.active.first?.metricRelabelRules.isEmpty == false)
+@Test func handsOnWhatTheJobSaysOfScrapes() throws {
+  let target = try #require(
+    try found(
+      "", "{action: keep}",
+      lines: [
+        "metric_relabel_configs: [{action: labeldrop, regex: a}]", "scrape_native_histograms: true",
+        "fallback_scrape_protocol: OpenMetricsText1.0.0", "enable_compression: false",
+      ]
+    ).active.first)
+  #expect(!target.metricRelabelRules.isEmpty && target.scrapeNativeHistograms && !target.enableCompression)
+  #expect(target.fallbackScrapeProtocol == .openMetricsText1)
+  #expect(target.scrapeProtocols == ScrapeProtocol.protobufFirst)
 }
