@@ -52,7 +52,7 @@ let package = Package(
 
     floor("Web", ["YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
-    floor("Scraping", ["HTTPClient", "Discovery", "Exposition", "Bytes"] + nio),
+    floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
     floor("Discovery", ["Configuration", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log]),
     floor("Configuration", ["Relabeling", "YAML", "Flags"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),

@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import Exposition
 import NIOCore
 
@@ -10,31 +11,46 @@ public struct ScrapeRequest: Sendable {
   /// Bytes of the body after decompression.
   public var bodyLimit: Int
   public var userAgent: String
-  /// Whether native histograms are wanted: only protobuf has them, so it is asked for first.
-  public var wantsNativeHistograms = false
+  /// What the target is asked for, the most wanted first.
+  public var protocols = ScrapeProtocol.defaults
+  /// Whether the answer may come compressed.
+  public var acceptsGzip = true
 
   /// The headers of the request.
   public var headers: [(name: String, value: String)] {
     [
-      ("Accept", wantsNativeHistograms ? Self.acceptWithProtobuf : Self.accept),
-      ("Accept-Encoding", "gzip"),
+      ("Accept", accept),
+      ("Accept-Encoding", acceptsGzip ? "gzip" : "identity"),
       ("User-Agent", userAgent),
       ("X-Prometheus-Scrape-Timeout-Seconds", timeout.secondsText),
     ]
   }
 
-  /// The formats that are read, the most wanted first.
-  private static let formats = [
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", "application/openmetrics-text;version=0.0.1",
-    "text/plain;version=1.0.0;escaping=allow-utf-8", "text/plain;version=0.0.4",
-  ]
-  private static let accept = accept(formats)
-  private static let acceptWithProtobuf = accept(
-    ["application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"] + formats)
+  /// Weights the protocols as Prometheus does: from 0.6 down, and anything else below the last.
+  private var accept: String {
+    (protocols.map(\.mediaType) + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }.joined(separator: ",")
+  }
+}
 
-  /// Weights them as Prometheus does: from 0.6 down, and anything else below the last.
-  private static func accept(_ formats: [String]) -> String {
-    (formats + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }.joined(separator: ",")
+extension ScrapeProtocol {
+  fileprivate var mediaType: String {
+    switch self {
+    case .openMetricsText0: "application/openmetrics-text;version=0.0.1"
+    case .openMetricsText1: "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"
+    case .prometheusProtobuf:
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+    case .prometheusText0: "text/plain;version=0.0.4"
+    case .prometheusText1: "text/plain;version=1.0.0;escaping=allow-utf-8"
+    }
+  }
+
+  /// How an answer in it is read.
+  var format: ExpositionFormat {
+    switch self {
+    case .openMetricsText0, .openMetricsText1: .openMetrics
+    case .prometheusProtobuf: .protobuf
+    case .prometheusText0, .prometheusText1: .text
+    }
   }
 }
 

@@ -48,7 +48,9 @@ final class ScrapeLoop: @unchecked Sendable {
   private var cancelScrape: (() -> Void)?
   private var isScraping = false
 
-  init(_ target: Target, _ environment: Environment, on eventLoop: any EventLoop) {
+  init(
+    _ target: Target, _ environment: Environment, on eventLoop: any EventLoop, scratch: ScrapeScratch
+  ) {
     self.environment = environment
     self.eventLoop = eventLoop
     ended = eventLoop.makePromise()
@@ -56,7 +58,7 @@ final class ScrapeLoop: @unchecked Sendable {
     shown = Mutex(TargetStatus(target: target))
     scraper = TargetScraper(
       labels: target.labels, sink: environment.sink, counters: environment.counters,
-      metadataLists: environment.metadataLists)
+      metadataLists: environment.metadataLists, scratch: scratch)
   }
 
   // MARK: From other threads
@@ -106,7 +108,9 @@ final class ScrapeLoop: @unchecked Sendable {
     let old = wanted
     wanted = target
     fetch = nil
-    if old.honorLabels != target.honorLabels { mustForgetLines = true }
+    if old.honorLabels != target.honorLabels || old.metricRelabelRules != target.metricRelabelRules {
+      mustForgetLines = true
+    }
     if old.interval != target.interval, !isScraping {
       timer?.cancel()
       waitForNext()
@@ -143,9 +147,11 @@ final class ScrapeLoop: @unchecked Sendable {
 
   private func prepared(_ target: Target) -> Result<ScrapeFetch, ScrapeError> {
     if let fetch { return fetch }
-    let request = ScrapeRequest(
+    var request = ScrapeRequest(
       url: target.scrapeURL, timeout: target.timeout, bodyLimit: environment.bodyLimit,
       userAgent: environment.userAgent)
+    request.protocols = target.scrapeProtocols
+    request.acceptsGzip = target.enableCompression
     let result: Result<ScrapeFetch, ScrapeError>
     do { result = .success(try environment.fetcher.prepare(request)) } catch { result = .failure(error) }
     fetch = result
@@ -160,7 +166,9 @@ final class ScrapeLoop: @unchecked Sendable {
     isScraping = false
     cancelScrape = nil
     var duration = Duration.zero
-    let fault = scraper.store(answer, of: target, at: timestamp) {
+    let fault = scraper.store(
+      answer, of: target, fallback: target.fallbackScrapeProtocol?.format, at: timestamp
+    ) {
       duration = .nanoseconds((NIODeadline.now() - start).nanoseconds)
       return duration
     }

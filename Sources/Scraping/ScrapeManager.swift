@@ -26,11 +26,14 @@ public final class ScrapeManager: Sendable {
     var ending: [ScrapeLoop] = []
     /// Per job, before targets with equal labels and URL were merged.
     var discovered: [String: Int] = [:]
+    /// Targets so far.
+    var started = 0
     var isStopped = false
   }
 
   private let environment: ScrapeLoop.Environment
-  private let group: any EventLoopGroup
+  /// The event loops that targets are given to in turn.
+  private let workers: [(eventLoop: any EventLoop, scratch: ScrapeScratch)]
   private let state = Mutex(State())
 
   /// - Parameters:
@@ -42,7 +45,7 @@ public final class ScrapeManager: Sendable {
     sink: any SampleSink, fetcher: any ScrapeFetcher, group: any EventLoopGroup, userAgent: String, hostname: String,
     externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit
   ) {
-    self.group = group
+    workers = group.makeIterator().map { ($0, ScrapeScratch()) }
     var seed = FNV1a()
     seed.combine(hostname.utf8.span.bytes)
     for index in 0..<externalLabels.count {
@@ -76,7 +79,9 @@ public final class ScrapeManager: Sendable {
           loop.update(target)
           kept[key] = loop
         } else {
-          let loop = ScrapeLoop(target, environment, on: group.next())
+          let worker = workers[state.started % workers.count]
+          state.started += 1
+          let loop = ScrapeLoop(target, environment, on: worker.eventLoop, scratch: worker.scratch)
           loop.start()
           kept[key] = loop
         }

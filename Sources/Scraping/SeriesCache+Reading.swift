@@ -98,9 +98,12 @@ extension SeriesCache {
       if position >= 0 { cursor = Int(position) + 1 }
     } else {
       parses += 1
-      let about = try readLabels(parser, terms)
-      line.record = register(labels, about)
-      isNew = true
+      if let about = try readLabels(parser, terms) {
+        line.record = register(labels, about.metadata)
+        isNew = true
+      } else {
+        line.record = droppedRecord()
+      }
       // Below zero: a line of this scrape.
       lineByHash[hash] = Int32(truncatingIfNeeded: -1 - nextLines.count)
     }
@@ -108,18 +111,23 @@ extension SeriesCache {
     return line.record
   }
 
-  /// Sets `labels` to those under which the series is stored; gives what the target says of its family.
+  /// Sets `labels` to those under which the series is stored; gives what the target says of its family, if it says
+  /// anything. Nil when rules drop the series.
   private mutating func readLabels<Parser: ExpositionParser & ~Copyable & ~Escapable>(
     _ parser: borrowing Parser, _ terms: Terms
-  ) throws(ExpositionError) -> MetricMetadata? {
+  ) throws(ExpositionError) -> (metadata: MetricMetadata?, Void)? {
     labels.removeAll()
     parser.appendLabels(to: &labels)
     // By the exposed name: rules may give the series another one.
     let about = labels.index(of: "__name__").flatMap { metadata.ofSeries(named: String(utf8: labels.value(at: $0))) }
     do throws(ScrapeError) {
       try labels.add(target: terms.labels, honorLabels: terms.honorLabels)
+      if !terms.rules.isEmpty {
+        guard terms.rules.apply(to: &labels) else { return nil }
+        try labels.arrange()
+      }
     } catch { throw ExpositionError(error.description) }
-    return about
+    return (about, ())
   }
 
   /// Tells the sink what is now said of the series of the families whose names are in `changed`. The exposition was
@@ -134,7 +142,7 @@ extension SeriesCache {
       try parser.readValue()
       let line = hasDiverged ? nextLines[place] : lines[place]
       place += 1
-      guard !records[Int(line.record)].isRefused, let about = try readLabels(parser, terms),
+      guard !records[Int(line.record)].isRefused, let about = try readLabels(parser, terms)?.metadata,
         changed.contains(about.family), let series = sink.register(labels, about)
       else { continue }
       // The sink counts registrations; one is enough.

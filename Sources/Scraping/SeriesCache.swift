@@ -1,12 +1,13 @@
 import Bytes
 import Exposition
+import Relabeling
 
 /// What one target exposed in its last scrape, so that the next one needs no parsing of labels: per line a
 /// fingerprint of the series' text and its record.
 ///
 /// A scrape walks the text and the lines side by side (SeriesCache+Reading.swift). In the steady state, which is the
-/// same series in the same order, nothing else is looked at. A line that is not where it was is looked up by its fingerprint; one that was
-/// not there is parsed, gets the target's labels and is registered with the sink.
+/// same series in the same order, nothing else is looked at. A line that is not where it was is looked up by its
+/// fingerprint; one that was not there is parsed, gets the target's labels and is registered with the sink.
 package struct SeriesCache {
   /// One sample line of the last good scrape.
   struct Line {
@@ -26,6 +27,8 @@ package struct SeriesCache {
     /// Whether the scrape before `tracked` had stored it too.
     var wasTracked = false
     var isRefused = false
+    /// Whether this is the one record of all series that rules drop.
+    var isDropped = false
     /// Whether this is a series about the scrape itself, which stays as long as the target.
     var isPinned = false
     var isFree = false
@@ -56,13 +59,19 @@ package struct SeriesCache {
     package var labels: LabelSet
     package var honorLabels: Bool
     package var honorTimestamps: Bool
+    /// `metric_relabel_configs`.
+    package var rules: RelabelRules
     /// Of the scrape, milliseconds since the epoch.
     package var time: Int64
 
-    package init(labels: LabelSet, honorLabels: Bool = false, honorTimestamps: Bool = true, time: Int64) {
+    package init(
+      labels: LabelSet, honorLabels: Bool = false, honorTimestamps: Bool = true, rules: RelabelRules = RelabelRules(),
+      time: Int64
+    ) {
       self.labels = labels
       self.honorLabels = honorLabels
       self.honorTimestamps = honorTimestamps
+      self.rules = rules
       self.time = time
     }
   }
@@ -87,6 +96,7 @@ package struct SeriesCache {
   var lines: [Line] = []
   var records: [Record] = []
   private var free: [Int32] = []
+  private var dropped: Int32?
   /// What the last exemplars of a series were, by its record: they are not appended again.
   private var exemplars: [Int32: [UInt64]] = [:]
   /// Counts scrapes.
@@ -107,6 +117,9 @@ package struct SeriesCache {
   /// Parses all lines anew in the next scrape, for rules have changed; the series stay known.
   mutating func forgetLines() { lines.removeAll() }
 
+  /// Trades the memory of the samples for another one's.
+  mutating func exchangeSamples(_ other: inout [Sample]) { swap(&samples, &other) }
+
   // MARK: One scrape
 
   /// Starts a scrape: nothing is to be stored yet.
@@ -125,6 +138,7 @@ package struct SeriesCache {
     _ parser: borrowing Parser, in record: Int32, _ terms: borrowing Terms, isNew: Bool, _ counts: inout Counts
   ) throws(ExpositionError) {
     let index = Int(record)
+    if records[index].isDropped { return }
     let timestamp = terms.honorTimestamps ? parser.timestamp : nil
     counts.kept += 1
     let isRepeated = records[index].seen == generation
@@ -224,6 +238,10 @@ package struct SeriesCache {
     explicit.removeAll(keepingCapacity: true)
     metadata.forgetPlaces()
     guard hasDiverged else { return }
+    // What has grown keeps no more room than it fills: it will most likely stay as it is.
+    created = []
+    if lines.capacity > lines.count + lines.count / 8 { lines = Array(lines[...]) }
+    if records.capacity > records.count + records.count / 8 { records = Array(records[...]) }
     nextLines = []
     lineByHash = [:]
     recordBySeries = [:]
@@ -290,6 +308,19 @@ package struct SeriesCache {
     }
     if let series { recordBySeries[series] = index }
     created.append(index)
+    return index
+  }
+
+  /// The record of all series that rules drop.
+  mutating func droppedRecord() -> Int32 {
+    if let known = dropped { return known }
+    var record = Record(series: SeriesID(rawValue: 0))
+    record.isRefused = true
+    record.isDropped = true
+    record.isPinned = true
+    let index = Int32(truncatingIfNeeded: records.count)
+    records.append(record)
+    dropped = index
     return index
   }
 

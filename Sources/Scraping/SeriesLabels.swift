@@ -32,6 +32,11 @@ extension LabelSet {
         append(name.span.bytes, conflict.value.span.bytes)
       }
     }
+    try arrange()
+  }
+
+  /// Orders the labels, and checks that they can be stored.
+  mutating func arrange() throws(ScrapeError) {
     sort()
     try check()
   }

@@ -27,12 +27,15 @@ struct TargetScraper {
   private let counters: ScrapeCounters
   private let metadataLists: MetadataLists
   private let pinned: [Int]
+  private let scratch: ScrapeScratch
   /// The timestamp of the last scrape, milliseconds since the epoch; nil before the first.
   private(set) var lastTimestamp: Int64?
 
   init(
-    labels: LabelSet, sink: any SampleSink, counters: ScrapeCounters, metadataLists: MetadataLists = MetadataLists()
+    labels: LabelSet, sink: any SampleSink, counters: ScrapeCounters, metadataLists: MetadataLists = MetadataLists(),
+    scratch: ScrapeScratch = ScrapeScratch()
   ) {
+    self.scratch = scratch
     self.metadataLists = metadataLists
     self.sink = sink
     self.counters = counters
@@ -87,6 +90,7 @@ struct TargetScraper {
     var counts = SeriesCache.Counts()
     var fault: ScrapeError?
     let said = cache.metadata.hash
+    cache.exchangeSamples(&scratch.samples)
     cache.begin()
     do throws(ScrapeError) { try read(&cache, &counts) } catch { fault = error }
     if cache.metadata.hash != said { cache.metadata.share(metadataLists) }
@@ -95,6 +99,7 @@ struct TargetScraper {
     let report = Report(isUp: fault == nil, duration: elapsed(), counts: counts)
     for (index, series) in pinned.enumerated() { cache.report(series, Self.reports[index].value(report), at: time) }
     flush()
+    cache.exchangeSamples(&scratch.samples)
     lastTimestamp = time
     return fault
   }
@@ -111,9 +116,17 @@ struct TargetScraper {
   }
 }
 
+/// Memory that the targets of one event loop use in turn: only one of them stores samples at a time.
+///
+/// `@unchecked Sendable`: it is touched on that event loop only.
+final class ScrapeScratch: @unchecked Sendable {
+  var samples: [Sample] = []
+}
+
 extension SeriesCache.Terms {
   init(_ target: Target, at time: Int64) {
     self.init(
-      labels: target.labels, honorLabels: target.honorLabels, honorTimestamps: target.honorTimestamps, time: time)
+      labels: target.labels, honorLabels: target.honorLabels, honorTimestamps: target.honorTimestamps,
+      rules: target.metricRelabelRules, time: time)
   }
 }

@@ -11,6 +11,8 @@ import Synchronization
 final class LogWriter: Sendable {
   private struct Work: Sendable {
     var hasRecords = false
+    /// Whether the thread has to be woken: after each write it pauses by itself.
+    var isAsleep = false
     var isStopping = false
     var isStopped = false
     /// By remote; nil where nothing has changed.
@@ -27,6 +29,8 @@ final class LogWriter: Sendable {
   }
 
   private static let retryInterval: UInt64 = 5_000_000_000
+  /// In microseconds. A crash costs what came in it.
+  private static let pause: useconds_t = 20_000
   private static let tick: UInt64 = 1_000_000_000
 
   let folder: LogFolder
@@ -57,19 +61,19 @@ final class LogWriter: Sendable {
 
   /// There are records to be written.
   func wake() {
-    let isNews = work.withLock { work in
-      defer { work.hasRecords = true }
-      return !work.hasRecords
+    let isAsleep = work.withLock { work in
+      work.hasRecords = true
+      return work.isAsleep
     }
-    if isNews { work.signal() }
+    if isAsleep { work.signal() }
   }
 
   func acknowledge(_ remote: String, _ acknowledgement: Acknowledgement) {
-    let isNews = work.withLock { work in
-      defer { work.acknowledgements[remote] = acknowledgement }
-      return work.acknowledgements.isEmpty
+    let isAsleep = work.withLock { work in
+      work.acknowledgements[remote] = acknowledgement
+      return work.isAsleep
     }
-    if isNews { work.signal() }
+    if isAsleep { work.signal() }
   }
 
   /// The remote is not configured any more.
@@ -118,9 +122,11 @@ final class LogWriter: Sendable {
           || MonotonicClock.now >= wakeAt
       else {
         deadline = wakeAt
+        work.isAsleep = true
         return nil
       }
       defer {
+        work.isAsleep = false
         work.hasRecords = false
         work.acknowledgements = [:]
         work.forgotten = []
@@ -138,7 +144,11 @@ final class LogWriter: Sendable {
       retain(&state)
     }
     if let retryAt = state.retryAt, now >= retryAt, !isStopping { retry(&state) }
-    guard isStopping else { return true }
+    guard isStopping else {
+      // What comes in the next moment is written together: each wake costs more than a write.
+      usleep(Self.pause)
+      return true
+    }
     if state.descriptor >= 0 { close(state.descriptor) }
     work.withLock { $0.isStopped = true }
     work.signal()
