@@ -29,7 +29,7 @@ public enum HTTPClientError: Error, Equatable, CustomStringConvertible {
   /// What the server sent is no HTTP, or its gzip is damaged.
   case malformedResponse(Attempt, reason: String)
   /// The body is longer than `HTTPLimits.bodyBytes`, the `limit`.
-  case bodyTooLarge(Attempt, limit: Int)
+  case bodyTooLarge(Attempt, status: Int, limit: Int)
   /// A redirect leads nowhere, or there are too many.
   case redirect(Attempt, reason: String)
   /// `HTTPClient.shutdown()` was called.
@@ -37,7 +37,7 @@ public enum HTTPClientError: Error, Equatable, CustomStringConvertible {
 
   public var attempt: Attempt {
     switch self {
-    case .timeout(let attempt), .cancelled(let attempt), .shutdown(let attempt), .bodyTooLarge(let attempt, _),
+    case .timeout(let attempt), .cancelled(let attempt), .shutdown(let attempt), .bodyTooLarge(let attempt, _, _),
       .invalidRequest(let attempt, _), .connect(let attempt, _), .connection(let attempt, _),
       .malformedResponse(let attempt, _), .redirect(let attempt, _):
       attempt
@@ -50,7 +50,7 @@ public enum HTTPClientError: Error, Equatable, CustomStringConvertible {
     case .timeout: "context deadline exceeded"
     case .cancelled: "context canceled"
     case .shutdown: "the HTTP client is shut down"
-    case .bodyTooLarge(_, let limit): "body size limit exceeded: more than \(limit) bytes"
+    case .bodyTooLarge(_, _, let limit): "body size limit exceeded: more than \(limit) bytes"
     case .invalidRequest(_, let reason), .connect(_, let reason), .connection(_, let reason),
       .malformedResponse(_, let reason), .redirect(_, let reason):
       reason
@@ -109,7 +109,7 @@ extension HTTPClientError {
     switch fault {
     case .malformed(let reason): self = .malformedResponse(attempt, reason: reason)
     case .truncated: self = .connection(attempt, reason: "unexpected EOF")
-    case .tooLarge: self = .bodyTooLarge(attempt, limit: limit)
+    case .tooLarge(let status): self = .bodyTooLarge(attempt, status: status, limit: limit)
     }
   }
 }

@@ -46,7 +46,7 @@ struct ResponseAssembly {
         status = head.status
         isKeepAlive = head.isKeepAlive
         if let length = reader.missing, !head.isGzip {
-          guard length <= limit else { throw .tooLarge }
+          guard length <= limit else { throw .tooLarge(status: status) }
           if length <= bytes.byteCount - position {
             if position + length < bytes.byteCount { isKeepAlive = false }
             return HTTPResponse(
@@ -93,7 +93,7 @@ struct ResponseAssembly {
 
   private mutating func append(_ content: RawSpan) throws(ResponseFault) {
     guard let gunzip else {
-      guard content.byteCount <= limit - (collected.readableBytes - fieldBytes) else { throw .tooLarge }
+      guard content.byteCount <= limit - (collected.readableBytes - fieldBytes) else { throw .tooLarge(status: status) }
       collected.writeBytes(content)
       return
     }
@@ -102,7 +102,7 @@ struct ResponseAssembly {
         collected.writeWithUnsafeMutableBytes(minimumWritableBytes: Gunzip.room, fill)
       }
     } catch {
-      throw ResponseFault(error)
+      throw ResponseFault(error, status: status)
     }
   }
 
@@ -110,7 +110,7 @@ struct ResponseAssembly {
     do throws(GunzipError) {
       try gunzip?.finish()
     } catch {
-      throw ResponseFault(error)
+      throw ResponseFault(error, status: status)
     }
     return HTTPResponse(
       status: status, fields: collected.part(0..<fieldBytes), body: collected.part(fieldBytes..<collected.readableBytes)

@@ -8,13 +8,13 @@ enum ResponseFault: Error, Equatable {
   /// It ended before it was complete.
   case truncated
   /// Its body is longer than the limit.
-  case tooLarge
+  case tooLarge(status: Int)
 
   init(_ reason: String) { self = .malformed("malformed HTTP response: \(reason)") }
 
-  init(_ error: GunzipError) {
+  init(_ error: GunzipError, status: Int) {
     switch error {
-    case .tooLarge: self = .tooLarge
+    case .tooLarge: self = .tooLarge(status: status)
     case .truncated: self = .truncated
     case .corrupt: self = .malformed("\(error)")
     }

@@ -240,8 +240,8 @@ package struct SeriesCache {
     guard hasDiverged else { return }
     // What has grown keeps no more room than it fills: it will most likely stay as it is.
     created = []
-    if lines.capacity > lines.count + lines.count / 8 { lines = Array(lines[...]) }
-    if records.capacity > records.count + records.count / 8 { records = Array(records[...]) }
+    if lines.capacity > lines.count + lines.count / 8 { lines = lines.withUnsafeBufferPointer { Array($0) } }
+    if records.capacity > records.count + records.count / 8 { records = records.withUnsafeBufferPointer { Array($0) } }
     nextLines = []
     lineByHash = [:]
     recordBySeries = [:]

@@ -271,7 +271,7 @@ import Testing
   func aHundredMegabytesAgainstALimitOfOne(_ framing: String) async throws {
     let server = try await FakeServer { _ in [.send("HTTP/1.1 200 OK\r\n\(framing)\r\n"), .flood] }
     let error = try await failure(server.url())
-    guard case .bodyTooLarge(_, limit: 1 << 20) = error else { return #expect(Bool(false), "\(error)") }
+    guard case .bodyTooLarge(_, status: _, limit: 1 << 20) = error else { return #expect(Bool(false), "\(error)") }
     #expect(error.reason.hasPrefix("body size limit exceeded"))
     for await case .closed in server.events { break }
     await server.close()
@@ -304,7 +304,7 @@ import Testing
     let answer = gzipAnswer(compressed([UInt8](repeating: 0, count: 64 << 20)))
     let server = try await FakeServer { _ in [.send(answer)] }
     let error = try await failure(server.url())
-    guard case .bodyTooLarge(_, limit: 1 << 20) = error else { return #expect(Bool(false), "\(error)") }
+    guard case .bodyTooLarge(_, status: _, limit: 1 << 20) = error else { return #expect(Bool(false), "\(error)") }
     await server.close()
   }
 

@@ -396,6 +396,9 @@ final class Sender: @unchecked Sendable {
       let answer: Answer
       switch result {
       case .success(let response): answer = .response(response)
+      // What it says is long; what it means is in the status.
+      case .failure(.bodyTooLarge(_, let status, _)):
+        answer = .response(HTTPResponse(status: status, headers: [], body: ByteBuffer()))
       case .failure(let error): answer = .failure("\(error)")
       }
       self.answered(batch, answer, after: .now - start)
