@@ -48,6 +48,8 @@ final class LogWriter: Sendable {
   var status: Status { shownStatus.withLock { $0 } }
 
   func start(acknowledgements: [String: Acknowledgement]) throws {
+    // On disk before anything is appended: a remote that is new must find its place after a crash.
+    work.withLock { $0.acknowledgements = acknowledgements }
     try KernelThread.start("log") {
       var state = ThreadState(acknowledgements: acknowledgements)
       while self.step(&state) {}
