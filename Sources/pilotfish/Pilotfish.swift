@@ -11,6 +11,7 @@ struct Pilotfish {
 
   private static func run(_ arguments: [String]) async -> Never {
     do {
+      if arguments.starts(with: ["check", "log"]) { exit(CheckLogCommand.run(Array(arguments.dropFirst(2)))) }
       if arguments.first == "agent" {
         try await AgentCommand.run(Array(arguments.dropFirst()))
       } else {

@@ -115,7 +115,8 @@ import Testing
     let receiver = FakeReceiver()
     let storage = try storage([Remote(try options { $0.maxRequestBytes = 100 }, transport: receiver.respond)])
     try await storage.sending { storage in
-      storage.append(try (0..<64).map { try storage.series("a_name_of_some_length_\($0)") }, at: 1)
+      let series = try (0..<64).map { try storage.series("a_name_of_some_length_\($0)") }
+      storage.append(series.map { Sample(series: $0, timestamp: 1, value: Double($0.rawValue) / 3) })
     }
     #expect(receiver.takenCount == 64 && receiver.requests.count > 10)
   }

@@ -40,7 +40,7 @@ final class LogFolder: Sendable {
   /// The first sample of the oldest segment; the largest ordinal when there is none.
   var oldest: Ordinal { state.withLock { $0.first?.first ?? .max } }
 
-  func hasSegment(after first: Ordinal) -> Bool { segment(after: first) != nil }
+  func hasSegment(after first: Ordinal) -> Bool { state.withLock { $0.last.map { $0.first > first } ?? false } }
   func segment(after first: Ordinal) -> Ordinal? { state.withLock { $0.first { $0.first > first }?.first } }
 
   /// The segment that holds the sample, if any does, or else the first one behind it.
@@ -76,9 +76,11 @@ final class LogFolder: Sendable {
   func recover(report: (String) -> Void) throws(LogError) -> Ordinal {
     while let last = segments.last {
       let path = path(of: last.first)
-      guard let file = try? SegmentFile(path: path) else {
-        report("\(path): no segment; deleted")
-        delete(last.first)
+      let file: SegmentFile
+      do throws(LogError) { file = try SegmentFile(path: path) } catch {
+        // What cannot be opened must not cost the log, and neither must the log of a newer pilotfish.
+        guard error.isDamage else { throw error }
+        setAside(last, report)
         continue
       }
       var record = LogRecord()
@@ -103,6 +105,15 @@ final class LogFolder: Sendable {
       delete(last.first)
     }
     return 1
+  }
+
+  /// Takes a file that is no segment out of the log: it may be one of a later version.
+  private func setAside(_ segment: Segment, _ report: (String) -> Void) {
+    if segment.bytes > LogFormat.headerLength {
+      rename(path(of: segment.first), path(of: segment.first) + ".unreadable")
+      report("\(path(of: segment.first)): no segment of this version; renamed to .unreadable")
+    }
+    delete(segment.first)
   }
 
   // MARK: Files

@@ -43,7 +43,8 @@ final class LogReader: @unchecked Sendable {
   }
 
   /// The samples from `position` on, at most `count` and some of one more record, and why any before them are missing.
-  /// Empty when there are none (yet); `report` is told of damage.
+  /// Empty when there are none (yet), or when they will never come, for the last segment is damaged; `report` is told
+  /// of damage.
   func read(from position: Ordinal, count: Int, report: (String) -> Void) -> LogChunk {
     var chunk = LogChunk(first: position)
     while chunk.samples.count < count {
@@ -55,11 +56,13 @@ final class LogReader: @unchecked Sendable {
         guard open(at: chunk.end) else { break }
         continue
       }
+      // Asked before the file is read: until its successor is begun it may grow.
+      let isLast = !folder.hasSegment(after: file.first)
       switch file.next(into: &record) {
       case .record: resolve(file)
       case .end:
         // Behind the segment that is being written there is none.
-        guard folder.hasSegment(after: file.first) else { return chunk }
+        if isLast { return chunk }
         if !file.isAtEnd, damage == nil { report("\(LogFormat.fileName(file.first)): it ends within a record") }
         advance(behind: file.first)
       case .damage(let error):
@@ -67,7 +70,10 @@ final class LogReader: @unchecked Sendable {
         damage = error
         record.removeAll()
         used = 0
-        guard folder.hasSegment(after: file.first) else { return chunk }
+        if isLast {
+          if chunk.samples.isEmpty { chunk.gap = .damage }
+          return chunk
+        }
         advance(behind: file.first)
       }
     }

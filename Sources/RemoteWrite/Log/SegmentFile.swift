@@ -30,6 +30,8 @@ final class SegmentFile {
   private var bufferCount = 0
 
   /// Opens a segment.
+  ///
+  /// - Throws: an error that `isDamage` when the file is none of this version.
   init(path: String) throws(LogError) {
     descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw LogError("open", path, errno) }
@@ -37,7 +39,8 @@ final class SegmentFile {
     let count = pread(descriptor, &header, header.count, 0)
     guard count == header.count, let (first, created) = LogFormat.readHeader(header.span.bytes) else {
       close(descriptor)
-      throw LogError("read", path, reason: "it does not begin with the header of a segment of version 1")
+      throw LogError(
+        "read", path, reason: "it does not begin with the header of a segment of version 1", isDamage: true)
     }
     self.first = first
     self.created = created
@@ -72,7 +75,10 @@ final class SegmentFile {
   }
 
   /// Whether the file ends where the last record did.
-  var isAtEnd: Bool { fileLength <= position }
+  var isAtEnd: Bool { unreadBytes == 0 }
+
+  /// Bytes behind the last record.
+  var unreadBytes: Int { max(0, fileLength - position) }
 
   private var fileLength: Int {
     var status = stat()
@@ -110,12 +116,15 @@ final class SegmentFile {
 /// Why the log's folder or one of its files cannot be used.
 public struct LogError: Error, CustomStringConvertible {
   public let description: String
+  /// The file is there and can be read, but is not what it should be.
+  let isDamage: Bool
 
   init(_ call: String, _ path: String, _ code: CInt) {
     self.init(call, path, reason: String(cString: strerror(code)))
   }
 
-  init(_ call: String, _ path: String, reason: String) {
+  init(_ call: String, _ path: String, reason: String, isDamage: Bool = false) {
+    self.isDamage = isDamage
     description = "log: \(call) \(path): \(reason)"
   }
 }
