@@ -91,7 +91,7 @@ let package = Package(
 
     tests(of: "Web", ["YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
-    tests(of: "Scraping"),
+    tests(of: "Scraping", ["Configuration"]),
     tests(of: "Discovery", ["Configuration", "Exposition", log]),
     tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),

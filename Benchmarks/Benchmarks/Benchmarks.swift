@@ -2,6 +2,7 @@
 //
 //     swift run -c release Benchmarks            all of them
 //     swift run -c release Benchmarks parser     those whose name contains "parser"
+//     swift run -c release Benchmarks backlog …  no benchmark: writes a log (LogBenchmarks.swift)
 //
 // A row is one operation: `ns/sample` and `MB/s` are of the best of its rounds, since other work on the machine
 // only ever adds time; `allocs/op` and `bytes/op` are of all rounds together and are exact.
@@ -10,6 +11,7 @@
 enum Benchmarks {
   static func main() {
     let wanted = CommandLine.arguments.dropFirst()
+    if wanted.first == "backlog" { return Backlog.run(Array(wanted.dropFirst())) }
     Measurement.printHead()
     for (name, run) in all where wanted.isEmpty || wanted.contains(where: name.contains) { run(name) }
   }
@@ -23,9 +25,10 @@ enum Benchmarks {
     ("series cache, protobuf", runProtobufSeriesCache),
     ("series cache, direct", runWriterSeriesCache),
     ("series cache, new", runNewSeries),
-    ("encoder", runEncoder),
-    ("encoder, compressed", runCompressedEncoder),
+    ("encoder 1.0", runEncoder),
+    ("encoder 2.0", runEncoder2),
     ("snappy", runSnappy),
+    ("log", runLog),
     ("gzip", runGzip),
   ]
 }

@@ -23,9 +23,8 @@ public struct Remote: Sendable {
 /// Takes scraped samples, keeps them in memory and in the log, and sends them to every receiver; none of these slows
 /// another, or the scraper, down.
 ///
-///     let storage = try RemoteStorage(externalLabels: labels, log: options, group: group, logger: logger)
+///     let storage = try RemoteStorage(remotes, externalLabels: labels, log: options, group: group, logger: logger)
 ///     try storage.start { metadata }
-///     storage.apply(remotes)
 ///     ...                                  // scrapers register and append
 ///     await storage.stop(within: .seconds(10))
 ///
@@ -35,6 +34,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
     /// By the index of their reader; nil where a remote is configured no more.
     var senders: [Sender?] = []
     var families: @Sendable () -> [MetricMetadata] = { [] }
+    var isStarted = false
   }
 
   private let store: SampleStore
@@ -46,12 +46,14 @@ public final class RemoteStorage: SampleSink, MetricSource {
   private let state = Mutex(State())
 
   /// - Parameters:
+  ///   - remotes: the receivers at the start.
   ///   - externalLabels: given to every series that has no label of that name.
   ///   - log: where samples are kept on disk; nil: nowhere.
   ///   - group: the event loops that the senders run on.
   /// - Throws: `LogError` when the log's folder cannot be used.
   public init(
-    externalLabels: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits(), log options: LogOptions?,
+    _ remotes: [Remote] = [], externalLabels: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits(),
+    log options: LogOptions?,
     group: any EventLoopGroup, logger: Logger
   ) throws {
     self.logger = logger
@@ -70,15 +72,21 @@ public final class RemoteStorage: SampleSink, MetricSource {
         segmentBytes: options?.segmentBytes ?? .max))
     self.store = store
     writer = zip(folder, options).map { LogWriter(folder: $0, store: store, options: $1, log: logger) }
+    apply(remotes)
   }
 
-  /// Begins to write the log.
+  /// Begins to write the log and to send.
   ///
   /// - Parameter families: what is known of all families at a time, for the metadata of remote write 1.0.
   public func start(families: @escaping @Sendable () -> [MetricMetadata] = { [] }) throws {
-    state.withLock { $0.families = families }
     readers.start()
     try writer?.start()
+    let senders = state.withLock { state in
+      state.families = families
+      state.isStarted = true
+      return state.senders.compactMap(\.self)
+    }
+    for sender in senders { sender.start() }
   }
 
   /// Makes these the receivers. Those that stay as they are go on; one that is new gets what comes from now on, and one
@@ -98,20 +106,18 @@ public final class RemoteStorage: SampleSink, MetricSource {
       }
       for remote in remotes {
         guard wanted.removeValue(forKey: remote.options.key) != nil else { continue }
-        let sender = makeSender(remote, index: state.senders.count, families: state.families)
+        let sender = makeSender(remote, index: state.senders.count)
         state.senders.append(sender)
-        sender.start()
+        if state.isStarted { sender.start() }
       }
       let keys = Set(remotes.map(\.options.key))
       for key in folder?.acknowledgements().keys.map({ $0 }) ?? [] where !keys.contains(key) { writer?.forget(key) }
     }
   }
 
-  private func makeSender(
-    _ remote: Remote, index: Int, families: @escaping @Sendable () -> [MetricMetadata]
-  ) -> Sender {
+  private func makeSender(_ remote: Remote, index: Int) -> Sender {
     let key = remote.options.key
-    let known = folder.flatMap { (try? CursorFile(path: $0.cursorPath(key)))?.read() }
+    let known = folder.flatMap { CursorFile.read(path: $0.cursorPath(key)) }
     let acknowledgement = store.withIntake { intake in
       let acknowledgement = known ?? Acknowledgement(first: intake.ring.end)
       intake.add(
@@ -126,7 +132,8 @@ public final class RemoteStorage: SampleSink, MetricSource {
     let writer = writer
     return Sender(
       remote, key: key, index: index, from: acknowledgement, eventLoop: group.next(), store: store,
-      reader: folder.map { LogReader(folder: $0, store: store) }, readers: readers, families: families,
+      reader: folder.map { LogReader(folder: $0, store: store) }, readers: readers,
+      families: { [weak self] in self?.state.withLock { $0.families }() ?? [] },
       acknowledge: { writer?.acknowledge(key, $0) }, log: logger)
   }
 

@@ -34,7 +34,7 @@ enum AgentCommand {
     let client = HTTPClient(eventLoopGroup: group)
     let externalLabels = AgentConfiguration.externalLabels(configuration)
     let storage = try RemoteStorage(
-      externalLabels: externalLabels, log: AgentStorageFlags.logOptions(flags), group: group, logger: logger)
+      AgentConfiguration.remotes(configuration, client, userAgent: userAgent), externalLabels: externalLabels, log: AgentStorageFlags.logOptions(flags), group: group, logger: logger)
     let scraping = ScrapeManager(
       sink: storage, fetcher: HTTPScrapeFetcher(client: client), group: group, userAgent: userAgent, hostname: hostname(),
       externalLabels: externalLabels)
@@ -56,7 +56,6 @@ enum AgentCommand {
     pages.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
     try storage.start { scraping.metadata() }
-    try storage.apply(AgentConfiguration.remotes(configuration, client, userAgent: userAgent))
     discovery.apply(configuration.scrapeConfigs)
     logger.info(
       "Agent is scraping",

@@ -13,6 +13,8 @@ struct Pilotfish {
     do {
       switch arguments.first {
       case "agent": try await AgentCommand.run(Array(arguments.dropFirst()))
+      case "check" where arguments.dropFirst().first == "log":
+        exit(CheckLogCommand.run(Array(arguments.dropFirst(2))))
       case "check": try CheckCommand.run(Array(arguments.dropFirst()))
       default: try await ExporterCommand.run(arguments)
       }

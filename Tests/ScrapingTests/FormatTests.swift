@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import Exposition
 import NIOCore
 import Testing
@@ -48,7 +49,7 @@ func answersThatCannotBeRead(status: Int, type: String?, message: String) throws
         + "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
         + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", "gzip", "pilotfish/1", "1.5",
     ])
-  request.wantsNativeHistograms = true
+  request.protocols = ScrapeProtocol.protobufFirst
   let accept = request.headers[0].value
   #expect(
     accept.hasPrefix(

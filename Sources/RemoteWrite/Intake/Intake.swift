@@ -33,12 +33,17 @@ struct Intake: ~Copyable {
   private(set) var hasReaders = false
   var readers: [Reader] = []
   var counts = Counts()
+  /// Samples before this one may be in memory only; the log has, or will soon have, those from here on.
+  var unloggedEnd: Ordinal
   /// Whether records are made for the log.
   var isLogged: Bool
   /// Whether new series are refused because memory is short.
   var refusesSeries = false
   /// Bytes of a segment, about.
   let segmentBytes: Int
+
+  /// Beyond this, a disk that is stuck costs samples of the log and not the memory.
+  private static let mostPendingBytes = 64 << 20
 
   private var graves: [(series: UInt32, end: Ordinal)] = []
   private var firstGrave = 0
@@ -47,6 +52,7 @@ struct Intake: ~Copyable {
   init(table: consuming LabelTable, ring: SampleRing, isLogged: Bool, segmentBytes: Int) {
     self.table = table
     self.ring = ring
+    unloggedEnd = ring.end
     self.isLogged = isLogged
     self.segmentBytes = segmentBytes
   }
@@ -169,13 +175,15 @@ struct Intake: ~Copyable {
       }
     }
     for sample in samples { counts.highestTimestamp = max(counts.highestTimestamp, sample.timestamp) }
-    if isLogged {
+    let isWritten = isLogged && encoder.pending.bytes.count < Self.mostPendingBytes
+    if isWritten {
       if encoder.segmentBytes.map({ $0 >= segmentBytes }) == true { encoder.endSegment() }
       encoder.append(samples, attachments, offset: offset, first: ring.end, now: now, &table)
     } else {
       counts.unlogged += UInt64(samples.count)
     }
     ring.append(samples, attachments, offset: offset, wanted: wanted)
+    if !isWritten { unloggedEnd = ring.end }
   }
 
   mutating func shrink() { ring.shrink(wanted: wanted) }

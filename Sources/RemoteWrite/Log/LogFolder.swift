@@ -36,8 +36,7 @@ final class LogFolder: Sendable {
   func acknowledgements() -> [String: Acknowledgement] {
     var acknowledgements: [String: Acknowledgement] = [:]
     for name in (try? Self.fileNames(path)) ?? [] where name.hasSuffix(".cursor") {
-      guard let file = try? CursorFile(path: "\(path)/\(name)") else { continue }
-      acknowledgements[String(name.dropLast(7))] = file.read() ?? Acknowledgement(first: 0)
+      acknowledgements[String(name.dropLast(7))] = CursorFile.read(path: "\(path)/\(name)")
     }
     return acknowledgements
   }
@@ -50,7 +49,7 @@ final class LogFolder: Sendable {
   /// The first sample of the oldest segment; the largest ordinal when there is none.
   var oldest: Ordinal { state.withLock { $0.first?.first ?? .max } }
 
-  func hasSegment(after first: Ordinal) -> Bool { segment(after: first) != nil }
+  func hasSegment(after first: Ordinal) -> Bool { state.withLock { $0.last.map { $0.first > first } ?? false } }
   func segment(after first: Ordinal) -> Ordinal? { state.withLock { $0.first { $0.first > first }?.first } }
 
   /// The segment that holds the sample, if any does, or else the first one behind it.
@@ -86,9 +85,11 @@ final class LogFolder: Sendable {
   func recover(report: (String) -> Void) throws(LogError) -> Ordinal {
     while let last = segments.last {
       let path = path(of: last.first)
-      guard let file = try? SegmentFile(path: path) else {
-        report("\(path): no segment; deleted")
-        delete(last.first)
+      let file: SegmentFile
+      do throws(LogError) { file = try SegmentFile(path: path) } catch {
+        // What cannot be opened must not cost the log, and neither must the log of a newer pilotfish.
+        guard error.isDamage else { throw error }
+        setAside(last, report)
         continue
       }
       var record = LogRecord()
@@ -113,6 +114,15 @@ final class LogFolder: Sendable {
       delete(last.first)
     }
     return 1
+  }
+
+  /// Takes a file that is no segment out of the log: it may be one of a later version.
+  private func setAside(_ segment: Segment, _ report: (String) -> Void) {
+    if segment.bytes > LogFormat.headerLength {
+      rename(path(of: segment.first), path(of: segment.first) + ".unreadable")
+      report("\(path(of: segment.first)): no segment of this version; renamed to .unreadable")
+    }
+    delete(segment.first)
   }
 
   // MARK: Files
@@ -141,7 +151,7 @@ final class LogFolder: Sendable {
     return descriptor
   }
 
-  private static func list(_ path: String) throws(LogError) -> [Segment] {
+  static func list(_ path: String) throws(LogError) -> [Segment] {
     var segments: [Segment] = []
     for name in try fileNames(path) {
       guard let first = LogFormat.ordinal(fileName: name) else { continue }

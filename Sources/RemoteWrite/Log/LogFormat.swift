@@ -2,7 +2,7 @@ import Bytes
 import Compression
 
 /// A sample's place in the order in which samples were appended, counted from 1 over the life of the log.
-typealias Ordinal = UInt64
+package typealias Ordinal = UInt64
 
 /// The format of the log's files; docs/log-format.md describes it for others.
 ///
@@ -16,15 +16,15 @@ typealias Ordinal = UInt64
 ///     payload  ordinal time count definition* 0 series* timestamp* value* attachments
 ///
 /// All other numbers are varints, signed ones zigzag.
-enum LogFormat {
+package enum LogFormat {
   static let magic: StaticString = "PILOTLOG"
   static let version: UInt32 = 1
-  static let headerLength = 32
-  static let recordHeaderLength = 8
+  package static let headerLength = 32
+  package static let recordHeaderLength = 8
   /// A record that claims to be longer is damaged.
   static let longestRecord = 64 << 20
   /// Samples of one record.
-  static let mostSamples = 1 << 16
+  package static let mostSamples = 1 << 16
   static let fileSuffix = ".log"
 
   /// What stands in a record before its samples.
@@ -52,7 +52,7 @@ enum LogFormat {
   }
 
   /// The file of the segment that begins with this sample.
-  static func fileName(_ first: Ordinal) -> String {
+  package static func fileName(_ first: Ordinal) -> String {
     let digits = String(first, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits + fileSuffix
   }
@@ -78,7 +78,8 @@ enum LogFormat {
   /// The header's ordinal and time of creation; nil when it is damaged or of another version.
   static func readHeader(_ bytes: RawSpan) -> (first: Ordinal, created: Int64)? {
     guard bytes.byteCount >= headerLength, bytes.starts(with: magic),
-      bytes.littleEndian32(at: 28) == bytes.withUnsafeBytes({ Checksum.crc32(UnsafeRawBufferPointer(rebasing: $0[..<28])) }),
+      bytes.littleEndian32(at: 28)
+        == bytes.withUnsafeBytes({ Checksum.crc32(UnsafeRawBufferPointer(rebasing: $0[..<28])) }),
       bytes.littleEndian32(at: 8) == version
     else { return nil }
     return (bytes.littleEndian64(at: 12), Int64(bitPattern: bytes.littleEndian64(at: 20)))

@@ -43,29 +43,37 @@ final class LogReader: @unchecked Sendable {
   }
 
   /// The samples from `position` on, at most `count` and some of one more record, and why any before them are missing.
-  /// Empty when there are none (yet); `report` is told of damage.
+  /// Empty when there are none (yet), or when they will never come, for the last segment is damaged; `report` is told
+  /// of damage.
   func read(from position: Ordinal, count: Int, report: (String) -> Void) -> LogChunk {
     var chunk = LogChunk(first: position)
     while chunk.samples.count < count {
       if used < record.count {
-        take(&chunk, from: position)
+        guard take(&chunk, from: position) else { return chunk }
         continue
       }
       guard let file else {
         guard open(at: chunk.end) else { break }
         continue
       }
+      // Asked before the file is read: until its successor is begun it may grow.
+      let isLast = !folder.hasSegment(after: file.first)
       switch file.next(into: &record) {
       case .record: resolve(file)
       case .end:
         // Behind the segment that is being written there is none.
-        guard folder.hasSegment(after: file.first) else { return chunk }
+        if isLast { return chunk }
         if !file.isAtEnd, damage == nil { report("\(LogFormat.fileName(file.first)): it ends within a record") }
         advance(behind: file.first)
       case .damage(let error):
         if damage == nil { report("\(LogFormat.fileName(file.first)): \(error) at byte \(file.position)") }
         damage = error
-        guard folder.hasSegment(after: file.first) else { return chunk }
+        record.removeAll()
+        used = 0
+        if isLast {
+          if chunk.samples.isEmpty { chunk.gap = .damage }
+          return chunk
+        }
         advance(behind: file.first)
       }
     }
@@ -80,15 +88,16 @@ final class LogReader: @unchecked Sendable {
     used = 0
   }
 
-  private func take(_ chunk: inout LogChunk, from position: Ordinal) {
+  /// Moves on in the record; false when it has to wait for the next read, as a gap is in front of it.
+  private func take(_ chunk: inout LogChunk, from position: Ordinal) -> Bool {
     let next = record.first + Ordinal(used)
     if next < chunk.end {
       used = min(record.count, used + Int(min(chunk.end - next, Ordinal(record.count))))
-      return
+      return true
     }
     if next > chunk.end {
       // What was read before the gap goes first.
-      guard chunk.samples.isEmpty else { return }
+      guard chunk.samples.isEmpty else { return false }
       chunk.gap = damage != nil ? .damage : position < folder.oldest ? .retention : .unlogged
       damage = nil
       chunk.first = next
@@ -108,6 +117,7 @@ final class LogReader: @unchecked Sendable {
       chunk.attachments.append((record.first + Ordinal(attachment.sample), attachment.content))
     }
     used = record.count
+    return true
   }
 
   /// Registers the series that the record has defined.

@@ -223,6 +223,7 @@ final class LogWriter: Sendable {
     state.current = nil
     store.withIntake { intake in
       intake.isLogged = false
+      intake.unloggedEnd = intake.ring.end
       intake.encoder.endSegment()
       intake.encoder.takePending(&state.pending)
       intake.ring.limit = options.samplesInMemoryWithoutLog

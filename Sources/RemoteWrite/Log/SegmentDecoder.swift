@@ -2,21 +2,23 @@ import Bytes
 import Exposition
 
 /// Why a segment cannot be read on.
-struct LogDamage: Error, CustomStringConvertible {
-  let description: String
+package struct LogDamage: Error, CustomStringConvertible {
+  package let description: String
   init(_ description: String) { self.description = description }
 }
 
 /// The samples of one record.
-struct LogRecord {
+package struct LogRecord {
   /// The ordinal of the first sample.
   var first: Ordinal = 0
   /// The number of each sample's series in the segment, its timestamp in milliseconds since the epoch, and its bits.
-  var slots: [UInt32] = []
+  package var slots: [UInt32] = []
   var timestamps: [Int64] = []
   var values: [UInt64] = []
   /// By ascending index of the sample.
   var attachments: [(sample: Int, content: Attachment.Content)] = []
+
+  package init() {}
 
   var count: Int { slots.count }
   var end: Ordinal { first &+ Ordinal(slots.count) }
@@ -30,7 +32,7 @@ struct LogRecord {
 }
 
 /// Reads the records of one segment, in order: each needs what those before it have defined.
-struct SegmentDecoder {
+package struct SegmentDecoder {
   /// What a segment says of a series.
   struct Series {
     var labels: LabelSet
@@ -51,8 +53,10 @@ struct SegmentDecoder {
   private var lastBits: [UInt64] = []
   private var exponents: [UInt8] = []
 
+  package init() {}
+
   /// Reads a record's payload, whose checksum was right.
-  mutating func decode(_ payload: RawSpan, into record: inout LogRecord) throws(LogDamage) {
+  package mutating func decode(_ payload: RawSpan, into record: inout LogRecord) throws(LogDamage) {
     record.removeAll()
     defined.removeAll(keepingCapacity: true)
     redescribed.removeAll(keepingCapacity: true)

@@ -3,21 +3,23 @@ import Compression
 import Exposition
 
 /// Turns appended samples into records of the segment that is being written.
-struct SegmentEncoder: ~Copyable {
+package struct SegmentEncoder: ~Copyable {
   /// The bytes that were not given to the file yet, and where in them new segments begin.
-  struct Pending: ~Copyable {
-    var bytes = ByteWriter(capacity: 16 << 10)
-    var segments: [(offset: Int, first: Ordinal)] = []
+  package struct Pending: ~Copyable {
+    package var bytes = ByteWriter(capacity: 16 << 10)
+    package var segments: [(offset: Int, first: Ordinal)] = []
 
-    mutating func removeAll() {
+    package init() {}
+
+    package mutating func removeAll() {
       bytes.removeAll()
       segments.removeAll(keepingCapacity: true)
     }
   }
 
-  private(set) var pending = Pending()
+  package private(set) var pending = Pending()
   /// Bytes of the segment so far; nil when none was begun.
-  private(set) var segmentBytes: Int?
+  package private(set) var segmentBytes: Int?
 
   private var pairs: UInt32 = 0
   private var metadata: UInt32 = 0
@@ -25,14 +27,16 @@ struct SegmentEncoder: ~Copyable {
   private var lastBits: [UInt64] = []
   private var exponents: [UInt8] = []
 
+  package init() {}
+
   /// Gives away the pending bytes for an empty buffer.
-  mutating func takePending(_ other: inout Pending) {
+  package mutating func takePending(_ other: inout Pending) {
     other.removeAll()
     swap(&pending, &other)
   }
 
   /// The next append begins a new segment.
-  mutating func endSegment() { segmentBytes = nil }
+  package mutating func endSegment() { segmentBytes = nil }
 
   private mutating func beginSegment(_ first: Ordinal, _ now: Int64, _ table: inout LabelTable) {
     table.forgetLogNumbers()
@@ -51,7 +55,7 @@ struct SegmentEncoder: ~Copyable {
   ///   - samples: at most `LogFormat.mostSamples`, of registered series.
   ///   - attachments: those of the samples; their indices count from `samples.startIndex`'s place `offset`.
   ///   - now: milliseconds since the epoch.
-  mutating func append(
+  package mutating func append(
     _ samples: ArraySlice<Sample>, _ attachments: ArraySlice<Attachment>, offset: Int, first: Ordinal, now: Int64,
     _ table: inout LabelTable
   ) {

@@ -30,6 +30,8 @@ final class SegmentFile {
   private var bufferCount = 0
 
   /// Opens a segment.
+  ///
+  /// - Throws: an error that `isDamage` when the file is none of this version.
   init(path: String) throws(LogError) {
     descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw LogError("open", path, errno) }
@@ -37,7 +39,8 @@ final class SegmentFile {
     let count = pread(descriptor, &header, header.count, 0)
     guard count == header.count, let (first, created) = LogFormat.readHeader(header.span.bytes) else {
       close(descriptor)
-      throw LogError("read", path, reason: "it does not begin with the header of a segment of version 1")
+      throw LogError(
+        "read", path, reason: "it does not begin with the header of a segment of version 1", isDamage: true)
     }
     self.first = first
     self.created = created
@@ -72,9 +75,14 @@ final class SegmentFile {
   }
 
   /// Whether the file ends where the last record did.
-  var isAtEnd: Bool {
+  var isAtEnd: Bool { unreadBytes == 0 }
+
+  /// Bytes behind the last record.
+  var unreadBytes: Int { max(0, fileLength - position) }
+
+  private var fileLength: Int {
     var status = stat()
-    return fstat(descriptor, &status) == 0 && Int(status.st_size) <= position
+    return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
   }
 
   private func withBuffer<R>(_ body: (RawSpan) -> R) -> R {
@@ -86,7 +94,11 @@ final class SegmentFile {
   private func fill(_ count: Int) -> Bool {
     let held = bufferStart + bufferCount - position
     if position >= bufferStart, held >= count { return true }
-    if count > buffer.count { buffer = [UInt8](repeating: 0, count: count + Self.bufferLength) }
+    if count > buffer.count {
+      // A damaged length must not cost memory.
+      guard fileLength >= position + count else { return false }
+      buffer = [UInt8](repeating: 0, count: count + Self.bufferLength)
+    }
     bufferStart = position
     bufferCount = 0
     while bufferCount < count {
@@ -104,12 +116,15 @@ final class SegmentFile {
 /// Why the log's folder or one of its files cannot be used.
 public struct LogError: Error, CustomStringConvertible {
   public let description: String
+  /// The file is there and can be read, but is not what it should be.
+  let isDamage: Bool
 
   init(_ call: String, _ path: String, _ code: CInt) {
     self.init(call, path, reason: String(cString: strerror(code)))
   }
 
-  init(_ call: String, _ path: String, reason: String) {
+  init(_ call: String, _ path: String, reason: String, isDamage: Bool = false) {
+    self.isDamage = isDamage
     description = "log: \(call) \(path): \(reason)"
   }
 }

@@ -33,6 +33,8 @@ final class Batch {
   /// The part, encoded; nil when that has to be done (again).
   var body: ByteBuffer?
   var content = RequestContent()
+  /// What the body is a message of.
+  var version = RemoteWriteVersion.v1
   var oldest = Int64.min
 
   var isSending = false
@@ -50,14 +52,20 @@ final class Batch {
   }
 
   /// Puts the halves of a part in front of what is left; false when it has but one sample.
-  func split(_ part: Part) -> Bool {
+  ///
+  /// - Parameter isSearch: the part was refused, and the halves are to tell where; else it was only too long.
+  func split(_ part: Part, isSearch: Bool = true) -> Bool {
     guard part.range.count > 1 else { return false }
     var middle = part.range.lowerBound + part.range.count / 2
     // A series stays whole, if it is not all there is: its samples must arrive in order.
     let samples = outgoing.samples
     while middle < part.range.upperBound, samples[middle].series == samples[middle - 1].series { middle += 1 }
     if middle == part.range.upperBound { middle = part.range.lowerBound + part.range.count / 2 }
-    let halves = Halves()
+    // The other half of a search in which this part stood is asked on its own.
+    if !isSearch, part.isSecond, let refused = part.halves?.refused {
+      rest.append(Part(range: refused.range, halves: nil))
+    }
+    let halves = isSearch ? Halves() : nil
     rest.append(Part(range: middle..<part.range.upperBound, halves: halves, isSecond: true))
     rest.append(Part(range: part.range.lowerBound..<middle, halves: halves))
     return true
@@ -96,6 +104,14 @@ final class Batch {
     } else if !split(part) {
       dropped.append(part.range)
     }
+  }
+
+  /// Nothing of what is left will ever be taken.
+  func giveUp() {
+    if part.isSecond, let refused = part.halves?.refused { dropped.append(refused.range) }
+    dropped.append(part.range)
+    dropped += rest.map(\.range)
+    rest = []
   }
 
   /// Samples that the receiver has refused for good, and how; the sender counts them and empties the list.

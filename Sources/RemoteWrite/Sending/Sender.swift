@@ -53,7 +53,6 @@ final class Sender: @unchecked Sendable {
   private var freeMarks = (1...UInt8(mostBatches)).reversed() as [UInt8]
   private var chunk: LogChunk?
   private var isReading = false
-  private var emptyReads = 0
 
   private var window: Int
   private var isFailing = false
@@ -62,6 +61,8 @@ final class Sender: @unchecked Sendable {
   /// Credentials that are refused: how long to wait for better ones.
   private var holdBackoff: Backoff
   private var mustRewind = false
+  /// The next read is of samples that were read before.
+  private var mustReopen = false
   /// Since when samples wait that do not fill a request.
   private var waitingSince: NIODeadline?
   private var alarm: (time: NIODeadline, task: Scheduled<Void>)?
@@ -94,7 +95,7 @@ final class Sender: @unchecked Sendable {
     skips = acknowledgement.ahead
     ahead = acknowledgement.ahead
     window = max(1, min(options.queue.minShards, options.queue.maxShards))
-    holdBackoff = Backoff(least: .seconds(2), most: .seconds(30))
+    holdBackoff = Backoff(options.holdBackoff)
     var statistics = RemoteStatistics()
     statistics.acknowledged = acknowledgement.first
     statistics.position = acknowledgement.first
@@ -294,11 +295,21 @@ final class Sender: @unchecked Sendable {
     }
     intake.forgetReclaimed()
     guard ordinal > position else { return .blocked }
-    defer {
-      position = ordinal
-      intake.readers[index].position = ordinal
-    }
+    // What is on its way stays in memory: it may have to be taken back.
+    intake.readers[index].position = rewindPosition
+    defer { position = ordinal }
     return .taken(position..<ordinal, outgoing)
+  }
+
+  /// The oldest sample that is not sent or given up.
+  private var rewindPosition: Ordinal { batches.first?.range.lowerBound ?? position }
+
+  private func letGo(_ chunk: LogChunk, from first: Ordinal) {
+    guard first < chunk.end else { return }
+    store.withIntake { intake in
+      for place in first..<chunk.end { self.letGo(chunk, place, &intake) }
+      intake.forgetReclaimed()
+    }
   }
 
   @inline(__always)
@@ -335,24 +346,30 @@ final class Sender: @unchecked Sendable {
     guard let reader, !isReading else { return }
     isReading = true
     let position = position
+    let mustReopen = mustReopen
+    self.mustReopen = false
     readers.submit { [self] state in
       guard case .active = state else { return }
+      if mustReopen { reader.close() }
       let chunk = reader.read(from: position, count: Self.chunkLength) { journal.damaged($0) }
-      eventLoop.execute { self.received(chunk) }
+      eventLoop.execute { self.received(chunk, from: position) }
     }
   }
 
-  private func received(_ chunk: LogChunk) {
+  private func received(_ chunk: LogChunk, from wanted: Ordinal) {
     isReading = false
+    guard wanted == position, !isStopped else {
+      // Batches were taken back meanwhile.
+      letGo(chunk, from: chunk.first)
+      return pump()
+    }
     if chunk.samples.isEmpty {
-      emptyReads += 1
-      // The writer is a moment behind memory. What does not come was never written.
-      if emptyReads < 20 { return setAlarm(.now() + .milliseconds(50)) }
-      let start = store.withIntake { $0.ring.start }
-      if start > position {
-        countLost(start - position, .unlogged)
-        position = start
-      }
+      // What was never written will not come; for the rest, the writer is a moment behind memory.
+      let (start, unlogged) = store.withIntake { ($0.ring.start, $0.unloggedEnd) }
+      let end = chunk.gap == .damage ? start : min(start, unlogged)
+      guard end > position else { return setAlarm(.now() + .milliseconds(50)) }
+      countLost(end - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged))
+      position = end
     } else {
       if chunk.first > position {
         countLost(chunk.first - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged))
@@ -360,7 +377,6 @@ final class Sender: @unchecked Sendable {
       }
       self.chunk = chunk
     }
-    emptyReads = 0
     pump()
   }
 
@@ -379,10 +395,12 @@ final class Sender: @unchecked Sendable {
   /// Sends what the batch is at.
   private func transmit(_ batch: Batch) {
     let cutoff = ageCutoff()
-    if batch.body == nil || batch.oldest < cutoff { encode(batch, notBefore: cutoff) }
+    if batch.body == nil || batch.version != version || batch.oldest < cutoff { encode(batch, notBefore: cutoff) }
     guard !batch.content.isEmpty else { return proceed(batch) }
     guard let body = batch.body else { return proceed(batch) }
-    if body.readableBytes > options.queue.maxRequestBytes, batch.split(batch.part) { return proceed(batch) }
+    if body.readableBytes > options.queue.maxRequestBytes, batch.split(batch.part, isSearch: false) {
+      return proceed(batch)
+    }
     var request = HTTPRequest(method: "POST", url: options.url, headers: headers(batch.attempt), body: body)
     batch.isSending = true
     do {
@@ -411,6 +429,7 @@ final class Sender: @unchecked Sendable {
     kinds.sendsHistograms = options.sendsHistograms
     let samples = batch.outgoing.samples[batch.part.range]
     let version = version
+    batch.version = version
     batch.content = store.withIntake { intake in
       switch version {
       case .v1: self.encoder1.encode(batch.outgoing, batch.part.range, notBefore: cutoff, kinds, intake.table)
@@ -465,12 +484,12 @@ final class Sender: @unchecked Sendable {
         }
         failed(batch, reason, retryAfter: retryAfter)
       case .hold: hold(batch, reason)
-      case .otherVersion where version == .v2: fallBack(batch, reason)
+      case .otherVersion where batch.version == .v2: fallBack(batch, reason)
       case .split: refused(batch, response, reason, isTooLarge: true)
       case .isolate: refused(batch, response, reason, isTooLarge: false)
       case .drop, .otherVersion:
-        batch.rest = []
-        drop(batch, [batch.part.range], response.status, reason)
+        batch.refusal = (response.status, reason)
+        batch.giveUp()
         recovered()
         proceed(batch)
       }
@@ -479,7 +498,7 @@ final class Sender: @unchecked Sendable {
   }
 
   private func taken(_ batch: Batch, _ response: HTTPResponse) {
-    if version == .v2, WrittenCounts(response).isNothing {
+    if batch.version == .v2, WrittenCounts(response).isNothing {
       journal.misunderstood(batch.content)
       return fallBack(batch, "2xx without written counts")
     }
@@ -498,7 +517,7 @@ final class Sender: @unchecked Sendable {
 
   /// The receiver is well: those that wait for it go at once.
   private func recovered() {
-    holdBackoff = Backoff(least: .seconds(2), most: .seconds(30))
+    holdBackoff = Backoff(options.holdBackoff)
     guard isFailing else { return }
     isFailing = false
     journal.recovered()
@@ -530,12 +549,11 @@ final class Sender: @unchecked Sendable {
   /// Takes the batches back: their samples are sent anew from the oldest one on.
   private func rewind() {
     mustRewind = false
-    let first = batches.first?.range.lowerBound ?? position
+    mustReopen = true
+    let first = rewindPosition
     for batch in batches { release(batch) }
     batches = []
-    if let chunk, chunk.end > position {
-      store.withIntake { intake in for place in position..<chunk.end { self.letGo(chunk, place, &intake) } }
-    }
+    if let chunk { letGo(chunk, from: position) }
     chunk = nil
     position = first
     skips = ahead
@@ -544,16 +562,18 @@ final class Sender: @unchecked Sendable {
 
   /// The receiver does not speak 2.0: from now on it gets 1.0.
   private func fallBack(_ batch: Batch, _ reason: String) {
-    journal.fellBack(reason)
-    version = .v1
-    for batch in batches where !batch.isSending { batch.body = nil }
-    startMetadata()
+    // Of batches that are on their way side by side the first one says it.
+    if version == .v2 {
+      journal.fellBack(reason)
+      version = .v1
+      startMetadata()
+    }
     transmit(batch)
   }
 
   private func refused(_ batch: Batch, _ response: HTTPResponse, _ reason: String, isTooLarge: Bool) {
     recovered()
-    let written = version == .v2 ? WrittenCounts(response) : nil
+    let written = batch.version == .v2 ? WrittenCounts(response) : nil
     if let written, !written.isNothing {
       // The receiver says that it has the good part: nothing is sent again.
       let refused = max(0, batch.content.samples + batch.content.histograms - written.samples - written.histograms)
@@ -562,11 +582,10 @@ final class Sender: @unchecked Sendable {
         shown.refused[response.status, default: 0] += UInt64(refused)
       }
       journal.refused(refused, reason)
-    } else if isTooLarge {
-      if !batch.split(batch.part) { drop(batch, [batch.part.range], response.status, reason) }
+      batch.take()
     } else {
       batch.refusal = (response.status, reason)
-      batch.refuse()
+      if !isTooLarge || !batch.split(batch.part, isSearch: false) { batch.refuse() }
     }
     proceed(batch)
   }
@@ -585,8 +604,8 @@ final class Sender: @unchecked Sendable {
       batch.dropped = []
     }
     guard !batch.advance() else { return transmit(batch) }
-    release(batch)
     batches.removeAll { $0 === batch }
+    release(batch)
     finished(batch.range)
   }
 
@@ -596,6 +615,7 @@ final class Sender: @unchecked Sendable {
     store.withIntake { intake in
       for sample in batch.outgoing.samples { intake.table.letGo(sample.series.rawValue) }
       intake.forgetReclaimed()
+      intake.readers[self.index].position = self.rewindPosition
     }
   }
 

@@ -1,0 +1,65 @@
+import Glibc
+import RemoteWrite
+
+/// `pilotfish check log DIR`: reads a log as it is on disk, and says what is in it and whether it is whole.
+enum CheckLogCommand {
+  private static let usage = """
+    usage: pilotfish check log DIR
+
+    Reads every segment of the log in DIR (the agent's --storage.agent.path), verifies all checksums, and shows
+    what is there and what remotes have not acknowledged. Changes nothing; an agent may be running.
+    Ends with 0 when all is whole, with 1 when something is damaged or cannot be read.
+
+    """
+
+  /// - Returns: the status to exit with.
+  static func run(_ arguments: [String]) -> Int32 {
+    guard arguments.count == 1, let path = arguments.first, !path.hasPrefix("-") else {
+      print(usage, terminator: "")
+      return arguments == ["--help"] || arguments == ["-h"] ? 0 : 1
+    }
+    do throws(LogError) {
+      let inspection = try LogInspection(path: path)
+      show(inspection)
+      return inspection.damages.isEmpty ? 0 : 1
+    } catch {
+      var line = "pilotfish: error: \(error)\n"
+      line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      return 1
+    }
+  }
+
+  private static func show(_ inspection: LogInspection) {
+    for segment in inspection.segments {
+      let unfinished = segment.unfinishedBytes > 0 ? ", \(segment.unfinishedBytes) bytes unfinished" : ""
+      print("segment \(segment.file): \(text(segment.content))\(unfinished)")
+    }
+    for remote in inspection.remotes {
+      print("remote \(remote.key): \(remote.unacknowledged) samples not acknowledged")
+    }
+    for damage in inspection.damages { print("damage \(damage)") }
+    if inspection.missing > 0 { print("missing: \(inspection.missing) samples between those of the log") }
+    let count = inspection.segments.count
+    print("total: \(count) segments, \(text(inspection.total)), \(inspection.damages.count) damaged")
+  }
+
+  private static func text(_ content: LogInspection.Content) -> String {
+    let times = content.times.map { ", \(time($0.lowerBound)) to \(time($0.upperBound))" } ?? ""
+    return "\(content.bytes) bytes, \(content.records) records, \(content.series) series, "
+      + "\(content.samples) samples\(times)"
+  }
+
+  /// Milliseconds since the epoch as RFC 3339 writes them; beyond the calendar as they are.
+  private static func time(_ milliseconds: Int64) -> String {
+    let part = milliseconds % 1000
+    let fraction = part < 0 ? part + 1000 : part
+    var seconds = time_t((milliseconds - fraction) / 1000)
+    var parts = tm()
+    var buffer = [CChar](repeating: 0, count: 32)
+    guard milliseconds > -62_000_000_000_000, milliseconds < 253_000_000_000_000, gmtime_r(&seconds, &parts) != nil,
+      strftime(&buffer, buffer.count, "%Y-%m-%dT%H:%M:%S", &parts) > 0
+    else { return "\(milliseconds)" }
+    let digits = String(fraction + 1000).dropFirst()
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + ".\(digits)Z"
+  }
+}
