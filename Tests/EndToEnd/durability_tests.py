@@ -171,13 +171,13 @@ def test_full_disk(folder):
             with open(inside + "/filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
                 while filler.write(bytes(4096)):
                     pass
-                failing = lambda: metric(port, "pilotfish_log_failing")  # noqa: E731
-                until("the log fails", failing)
+            failing = lambda: metric(port, "pilotfish_log_failing")  # noqa: E731
+            until("the log fails", failing)
             scraped(targets, 50)
             arrives(receiver, targets)
+            old = set(glob.glob(inside + "/*.log"))
             os.unlink(inside + "/filler")
             until("the log is written again", lambda: not failing())
-            old = set(glob.glob(inside + "/*.log"))
             until("a new segment", lambda: set(glob.glob(inside + "/*.log")) - old)
             scraped(targets, 10)
             arrives(receiver, targets)

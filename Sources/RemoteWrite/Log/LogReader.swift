@@ -48,7 +48,7 @@ final class LogReader: @unchecked Sendable {
     var chunk = LogChunk(first: position)
     while chunk.samples.count < count {
       if used < record.count {
-        take(&chunk, from: position)
+        guard take(&chunk, from: position) else { break }
         continue
       }
       guard let file else {
@@ -80,15 +80,16 @@ final class LogReader: @unchecked Sendable {
     used = 0
   }
 
-  private func take(_ chunk: inout LogChunk, from position: Ordinal) {
+  /// Moves samples from the record to the chunk; false when it is for the next chunk, because some before it are
+  /// missing.
+  private func take(_ chunk: inout LogChunk, from position: Ordinal) -> Bool {
     let next = record.first + Ordinal(used)
     if next < chunk.end {
       used = min(record.count, used + Int(min(chunk.end - next, Ordinal(record.count))))
-      return
+      return true
     }
     if next > chunk.end {
-      // What was read before the gap goes first.
-      guard chunk.samples.isEmpty else { return }
+      guard chunk.samples.isEmpty else { return false }
       chunk.gap = damage != nil ? .damage : position < folder.oldest ? .retention : .unlogged
       damage = nil
       chunk.first = next
@@ -108,6 +109,7 @@ final class LogReader: @unchecked Sendable {
       chunk.attachments.append((record.first + Ordinal(attachment.sample), attachment.content))
     }
     used = record.count
+    return true
   }
 
   /// Registers the series that the record has defined.
