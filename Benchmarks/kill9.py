@@ -7,8 +7,9 @@ Each round starts the agent on the same folder and kills it after a random time,
 scraped every second. The receiver is well for a second or two, then for a while it answers 503 or 429, resets
 connections, takes samples without an answer, or is slow.
 
-  lost            samples that stood in the log at a kill, or were scraped a second or more before one, and never arrived
-  unlogged        samples scraped less than a second before a kill that had not reached the log, with the age of the oldest
+  lost            samples that stood in the log at a kill, or were scraped 1.5 s or more before one, and never arrived
+  timed out       samples that the target answered too late, or to an agent too busy: `up` is 0
+  unlogged        samples scraped less than 1.5 s before a kill that had not reached the log, with the age of the oldest
   duplicates      repeats of a sample, timestamp and value the same; after each kill some are sent again
   out of order    samples of a series that arrived for the first time behind a later one
 """
@@ -24,7 +25,7 @@ from agent_parts import Agent, configuration, until
 from remote import LogRecords, Receiver, Targets
 
 # Scrapes older than this at a kill have no excuse: the log is written as soon as an answer is parsed.
-GRACE = 1.0
+GRACE = 1.5
 FAULTS = ["503", "429", "reset", "lost", "slow"]
 
 
@@ -86,22 +87,26 @@ def main():
         # SIGTERM has sent what was left.
         with receiver.lock:
             missing = ledger.missing(targets)
-        unlogged, lost, oldest = 0, 0, 0.0
+        downs = {series.labels["instance"]: [at / 1000 for at, bits in series.others.items() if not bits]
+                 for series in ledger.series.values() if series.labels["__name__"] == "up"}
+        unlogged, late, lost, oldest = 0, 0, 0, 0.0
         for (target, scrape), count in missing.items():
             answered = targets.answered[target][scrape]
             kill = next((killed for first, killed, last in kills if first <= answered <= last), None)
-            if kill is None and answered < time.time() - 10:
-                lost += count
-                print(f"lost: scrape {scrape} of {target}, {count} samples")
+            if any(at - 0.1 <= answered <= at + 3 for at in downs.get(target, [])):
+                late += count
             elif kill is not None:
                 unlogged += count
                 oldest = max(oldest, kill - answered)
+            elif scrape < targets.count(target):
+                lost += count
+                print(f"lost: scrape {scrape} of {target}, {count} samples, answered {answered:.3f}")
         unsent = sum(max(0, count - ledger.by_time[at]) for at, count in records.samples.items())
         scraped = sum(len(scrapes) for scrapes in targets.answered.values()) * options.series
     print(f"rounds {options.rounds}, {time.time() - start:.0f} s; answers {dict(receiver.answers)}; {len(receiver.errors)} malformed")
-    print(f"{'scraped':>12}{'logged':>12}{'delivered':>12}{'lost':>8}{'unlogged':>10}{'oldest ms':>11}{'duplicates':>12}"
+    print(f"{'scraped':>12}{'logged':>12}{'delivered':>12}{'lost':>8}{'timed out':>11}{'unlogged':>10}{'oldest ms':>11}{'duplicates':>12}"
           f"{'differing':>11}{'out of order':>14}{'dropped':>9}")
-    print(f"{scraped:>12}{sum(records.samples.values()):>12}{ledger.delivered:>12}{lost + unsent:>8}{unlogged:>10}"
+    print(f"{scraped:>12}{sum(records.samples.values()):>12}{ledger.delivered:>12}{lost + unsent:>8}{late:>11}{unlogged:>10}"
           f"{oldest * 1000:>11.0f}{ledger.duplicates:>12}{ledger.mismatches:>11}{ledger.disorder:>14}{dropped:>9.0f}")
     if not options.keep:
         shutil.rmtree(folder)
