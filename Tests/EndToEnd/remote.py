@@ -353,7 +353,7 @@ class Targets:
         self._numbers = collections.Counter()
         # The value stands last in its line: one replacement makes a page.
         lines = "".join(f'ticks_{n % 50}_total{{path="/some/path/{n}",method="GET"}} @\n' for n in range(series))
-        page = lines.encode()
+        self._page = lines.encode()
         targets = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -368,7 +368,7 @@ class Targets:
                     request = b""
                     targets._numbers[instance] += 1
                     number = targets._numbers[instance]
-                    body = page.replace(b"@", str(number).encode())
+                    body = targets.page(number)
                     self.request.sendall(
                         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
                         % len(body) + body)
@@ -384,6 +384,9 @@ class Targets:
         self.server = Server(("", 0), Handler)
         self.port = self.server.server_address[1]
         self.instances = [f"127.0.{n // 250}.{n % 250 + 1}:{self.port}" for n in range(count)]
+
+    def page(self, number):
+        return self._page.replace(b"@", str(number).encode())
 
     def count(self, instance):
         return self._numbers[instance]
