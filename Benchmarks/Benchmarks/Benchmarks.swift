@@ -19,8 +19,8 @@ enum Benchmarks {
     ("parser", runParser),
     ("numbers", runNumbers),
     ("series cache", runSeriesCache),
-    ("encoder", runEncoder),
-    ("encoder, compressed", runCompressedEncoder),
+    ("encoder 1.0", runEncoder),
+    ("encoder 2.0", runEncoder2),
     ("snappy", runSnappy),
     ("gzip", runGzip),
   ]

@@ -1,4 +1,4 @@
-// What is sent: the encoder of remote write 1.0, and the two compressions.
+// What is sent: the encoders of remote write 1.0 and 2.0, and the two compressions.
 
 import Bytes
 import Compression
@@ -30,36 +30,34 @@ private struct Request: ~Copyable {
 
 func runEncoder(_ name: String) {
   let request = Request()
-  let encoder = WriteRequestEncoder()
-  var samples = request.samples
-  _ = encoder.encode(samples[...], labels: request.table)
-  Measurement.run(name, samples: Request.count, bytes: encoder.messageBytes.count) {
-    // As they came from the queue: the last operation has ordered them.
-    for index in samples.indices { samples[index] = request.samples[index] }
-    encoder.order(&samples)
-    use(encoder.encode(samples[...], labels: request.table))
+  var encoder = WriteRequest1Encoder()
+  let outgoing = Outgoing(samples: request.samples)
+  measure(name) {
+    use(encoder.encode(outgoing, 0..<Request.count, notBefore: .min, SendingOptions(), request.table).samples)
+    return encoder.message.count
   }
 }
 
-func runCompressedEncoder(_ name: String) {
+func runEncoder2(_ name: String) {
   let request = Request()
-  let encoder = WriteRequestEncoder()
-  var samples = request.samples
-  encoder.order(&samples)
-  _ = encoder.encode(samples[...], labels: request.table)
-  Measurement.run(name, samples: Request.count, bytes: encoder.messageBytes.count) {
-    _ = encoder.encode(samples[...], labels: request.table)
-    use(encoder.compressed().readableBytes)
+  var encoder = WriteRequest2Encoder()
+  let outgoing = Outgoing(samples: request.samples)
+  measure(name) {
+    use(encoder.encode(outgoing, 0..<Request.count, notBefore: .min, SendingOptions(), request.table).samples)
+    return encoder.message.count
   }
+}
+
+private func measure(_ name: String, _ encode: () -> Int) {
+  Measurement.run(name, samples: Request.count, bytes: encode()) { use(encode()) }
 }
 
 func runSnappy(_ name: String) {
   let request = Request()
-  let encoder = WriteRequestEncoder()
-  var samples = request.samples
-  encoder.order(&samples)
-  _ = encoder.encode(samples[...], labels: request.table)
-  let message = encoder.messageBytes
+  var encoder = WriteRequest1Encoder()
+  _ = encoder.encode(
+    Outgoing(samples: request.samples), 0..<Request.count, notBefore: .min, SendingOptions(), request.table)
+  let message = encoder.message.withUnsafeBytes { Array($0) }
   var output = ByteWriter()
   Measurement.run(name, samples: Request.count, bytes: message.count) {
     output.removeAll()

@@ -55,7 +55,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
     var end: Ordinal = 1
     if let folder {
       end = try folder.recover { logger.warning("The log's last segment was cut", metadata: ["err": "\($0)"]) }
-      for key in keys { acknowledged[key] = (try? CursorFile(path: folder.cursorPath(key)))?.read() }
+      for key in keys { acknowledged[key] = CursorFile.read(path: folder.cursorPath(key)) }
       end = acknowledged.values.reduce(end) { max($0, $1.ahead.last?.upperBound ?? 0, $1.first) }
     }
     // A remote that is new gets what comes from now on.

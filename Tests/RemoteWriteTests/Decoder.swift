@@ -8,6 +8,8 @@ struct DecodedSeries: Equatable {
 
   var labels: [[String]] = []
   var points: [Point] = []
+
+  var name: String { labels.first { $0[0] == "__name__" }?[1] ?? "" }
 }
 
 struct Malformed: Error {}
@@ -67,6 +69,43 @@ func decodeWriteRequest(_ message: [UInt8]) throws -> [DecodedSeries] {
     }
     all.append(series)
   }
+  return all
+}
+
+/// `io.prometheus.write.v2.Request`, as far as labels and samples go.
+func decodeWriteRequest2(_ message: [UInt8]) throws -> [DecodedSeries] {
+  var request = WireReader(bytes: message[...])
+  var symbols: [String] = []
+  var all: [DecodedSeries] = []
+  while let field = try request.field() {
+    if field.number == 4 {
+      symbols.append(String(decoding: field.bytes, as: UTF8.self))
+      continue
+    }
+    guard field.number == 5 else { throw Malformed() }
+    var series = DecodedSeries()
+    var body = WireReader(bytes: field.bytes)
+    while let part = try body.field() {
+      var inner = WireReader(bytes: part.bytes)
+      switch part.number {
+      case 1:
+        while !inner.bytes.isEmpty {
+          let (name, value) = (Int(try inner.varint()), Int(try inner.varint()))
+          guard name < symbols.count, value < symbols.count else { throw Malformed() }
+          series.labels.append([symbols[name], symbols[value]])
+        }
+      case 2:
+        guard try inner.varint() == 0x09 else { throw Malformed() }
+        var bits: UInt64 = 0
+        for (index, byte) in try inner.take(8).enumerated() { bits |= UInt64(byte) << UInt64(8 * index) }
+        guard try inner.varint() == 0x10 else { throw Malformed() }
+        series.points.append(.init(timestamp: Int64(bitPattern: try inner.varint()), bits: bits))
+      default: continue
+      }
+    }
+    all.append(series)
+  }
+  guard symbols.first == "" else { throw Malformed() }
   return all
 }
 

@@ -9,21 +9,27 @@ import Testing
     Sample(series: SeriesID(rawValue: series), timestamp: timestamp, value: value)
   }
 
+  private func encode(
+    _ samples: [Sample], notBefore cutoff: Int64 = .min, _ encoder: inout WriteRequest1Encoder,
+    _ table: borrowing LabelTable
+  ) -> [UInt8] {
+    let outgoing = Outgoing(samples: samples)
+    let content = encoder.encode(outgoing, samples.indices, notBefore: cutoff, SendingOptions(), table)
+    #expect(content.samples == samples.count { $0.timestamp >= cutoff })
+    return encoder.message.withUnsafeBytes { Array($0) }
+  }
+
   /// Bytes written out by hand from the specification of the wire format.
   @Test func theBytesAreThoseOfTheSpecification() throws {
     var table = LabelTable()
     let up = try required(table.register(LabelSet(pairs: [("__name__", "up"), ("a", "b")])))
-    let encoder = WriteRequestEncoder()
-    let count = encoder.encode([sample(up, 1000, 1)][...], labels: table)
-    #expect(count == 1)
+    var encoder = WriteRequest1Encoder()
+    let message = encode([sample(up, 1000, 1)], &encoder, table)
     let labels: [UInt8] =
       [0x0a, 0x0e, 0x0a, 0x08] + Array("__name__".utf8) + [0x12, 0x02] + Array("up".utf8)
       + [0x0a, 0x06, 0x0a, 0x01] + Array("a".utf8) + [0x12, 0x01] + Array("b".utf8)
     let point: [UInt8] = [0x12, 0x0c, 0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x10, 0xe8, 0x07]
-    let message = encoder.messageBytes
     #expect(message == [0x0a, UInt8(labels.count + point.count)] + labels + point)
-    let block = encoder.compressed()
-    #expect(try decodeSnappy(Array(block.readableBytesView)) == message)
   }
 
   @Test func everyBitOfAValueArrives() throws {
@@ -36,11 +42,8 @@ import Testing
     let times: [Int64] = [0, 1, -1, .min, .max, 127, 128, 1_795_237_691_123]
     var samples: [Sample] = []
     for time in times { for value in values { samples.append(sample(number, time, value)) } }
-    let encoder = WriteRequestEncoder()
-    let count = encoder.encode(samples[...], labels: table)
-    #expect(count == samples.count)
-    let block = encoder.compressed()
-    let series = try decodeWriteRequest(decodeSnappy(Array(block.readableBytesView)))
+    var encoder = WriteRequest1Encoder()
+    let series = try decodeWriteRequest(encode(samples, &encoder, table))
     #expect(series.count == 1)
     #expect(series[0].points == samples.map { .init(timestamp: $0.timestamp, bits: $0.value.bitPattern) })
   }
@@ -55,7 +58,7 @@ import Testing
       let number = try required(table.register(set))
       labels[number] = [["__name__", "m\(index)"], ["cluster", "c"], ["long", "x" + long]]
     }
-    let encoder = WriteRequestEncoder()
+    var encoder = WriteRequest1Encoder()
     for _ in 0..<20 {
       var samples: [Sample] = []
       for time in 0..<Int64.random(in: 1...20, using: &random) {
@@ -63,15 +66,12 @@ import Testing
           samples.append(sample(labels.keys.randomElement(using: &random)!, time, Double(samples.count)))
         }
       }
-      let original = samples
-      encoder.order(&samples)
       let cutoff = Int64.random(in: 0...5, using: &random)
-      let count = encoder.encode(samples[...], notBefore: cutoff, labels: table)
-      #expect(count == original.count { $0.timestamp >= cutoff })
-      let block = encoder.compressed()
-      let series = try decodeWriteRequest(decodeSnappy(Array(block.readableBytesView)))
+      var outgoing = Outgoing(samples: samples)
+      outgoing.groupBySeries()
+      let series = try decodeWriteRequest(encode(outgoing.samples, notBefore: cutoff, &encoder, table))
       var expected: [[[String]]: [DecodedSeries.Point]] = [:]
-      for one in original where one.timestamp >= cutoff {
+      for one in samples where one.timestamp >= cutoff {
         expected[labels[one.series.rawValue]!, default: []]
           .append(.init(timestamp: one.timestamp, bits: one.value.bitPattern))
       }

@@ -1,3 +1,4 @@
+import Bytes
 import Exposition
 import TestSupport
 import Testing
@@ -5,11 +6,9 @@ import Testing
 @testable import RemoteWrite
 
 @Suite struct LabelTableTests {
-  private func decoded(_ table: borrowing LabelTable, _ number: UInt32) throws -> [[String]] {
-    let encoder = WriteRequestEncoder()
-    let samples = [Sample(series: SeriesID(rawValue: number), timestamp: 1, value: 1)]
-    _ = encoder.encode(samples[...], labels: table)
-    return try #require(try decodeWriteRequest(encoder.messageBytes).first).labels
+  private func decoded(_ table: borrowing LabelTable, _ number: UInt32) -> [[String]] {
+    let labels = table.labels(of: number)
+    return (0..<labels.count).map { [String(utf8: labels.name(at: $0)), String(utf8: labels.value(at: $0))] }
   }
 
   private func expectCounts(_ table: borrowing LabelTable, _ series: Int, _ pairs: Int) {
@@ -30,13 +29,13 @@ import Testing
     let external = LabelSet(pairs: [("cluster", "c"), ("job", "outer"), ("Z", "z"), ("zz", ""), ("été", "é")])
     var table = LabelTable(external: external)
     let number = try required(table.register(LabelSet(pairs: [("__name__", "up"), ("job", "own"), ("a", "1")])))
-    let merged = try decoded(table, number)
+    let merged = decoded(table, number)
     #expect(
       merged == [
         ["Z", "z"], ["__name__", "up"], ["a", "1"], ["cluster", "c"], ["job", "own"], ["été", "é"],
       ])
     let bare = try required(table.register(LabelSet(pairs: [("__name__", "up"), ("job", "")])))
-    let filled = try decoded(table, bare)
+    let filled = decoded(table, bare)
     #expect(filled.contains(["job", "outer"]))
   }
 
@@ -66,27 +65,56 @@ import Testing
     expectCounts(table, 0, 0)
   }
 
-  @Test func aSeriesLivesWhileASampleIsQueued() throws {
+  @Test func aSeriesLivesWhileASampleIsOnItsWayOrInMemory() throws {
     var table = LabelTable()
-    let number = try required(table.register(LabelSet(pairs: [("__name__", "up")])))
-    let held = table.hold(number, copies: 2)
-    table.release(number)
-    let heldAfterRelease = table.hold(number, copies: 1)
-    #expect(held && !heldAfterRelease, "a released series takes no samples")
-    let revived = table.register(LabelSet(pairs: [("__name__", "up")]))
+    let labels = LabelSet(pairs: [("__name__", "up")])
+    let number = try required(table.register(labels))
+    table.hold(number)
+    table.hold(number)
+    expectFlag(table.release(number), true, "it wants a burial")
+    expectFlag(table.isRegistered(number), false, "a released series takes no samples")
+    let revived = table.register(labels)
     #expect(revived == number, "it revives under its number")
-    table.release(number)
+    expectFlag(table.release(number), true, "and wants another burial")
+    table.letGo(number)
     table.letGo(number)
     expectCounts(table, 1, 1)
-    table.letGo(number)
+    table.bury(number)
+    expectCounts(table, 1, 1)
+    #expect(reclaimed(&table) == [])
+    table.bury(number)
     expectCounts(table, 0, 0)
-    table.release(number)
-    table.letGo(number)
-    table.release(77)
-    table.letGo(77)
-    let heldUnknown = table.hold(77, copies: 1)
-    #expect(!heldUnknown)
-    expectCounts(table, 0, 0)
+    #expect(reclaimed(&table) == [number])
+    expectFlag(table.release(number), false, "it is gone")
+    expectFlag(table.release(77), false, "nobody knows it")
+    expectFlag(table.isRegistered(77), false, "nobody knows it")
+    let next = table.register(LabelSet(pairs: [("__name__", "down")]))
+    #expect(next == number, "its number is used again")
+  }
+
+  @Test func whatWasSaidLastOfAFamilyHolds() throws {
+    var table = LabelTable()
+    let labels = LabelSet(pairs: [("__name__", "up")])
+    let first = MetricMetadata(family: "up", type: .gauge, help: "Is it?")
+    let number = try required(table.register(labels, first))
+    expectMetadata(table, number, first)
+    let second = MetricMetadata(family: "up", type: .counter, help: "Was it?", unit: "times")
+    _ = table.register(labels, second)
+    expectMetadata(table, number, second)
+    _ = table.register(labels, nil)
+    expectMetadata(table, number, second)
+  }
+
+  private func expectMetadata(_ table: borrowing LabelTable, _ number: UInt32, _ expected: MetricMetadata) {
+    let metadata = table.metadata(of: number)
+    #expect(metadata == expected)
+  }
+
+  private func expectFlag(_ flag: Bool, _ expected: Bool, _ why: Comment) { #expect(flag == expected, why) }
+
+  private func reclaimed(_ table: inout LabelTable) -> [UInt32] {
+    defer { table.reclaimed = [] }
+    return table.reclaimed
   }
 
   @Test func churnReusesMemory() throws {
@@ -101,7 +129,7 @@ import Testing
         alive.append(try required(table.register(labels)))
       }
       if alive.count > 2000 {
-        for number in alive.prefix(500) { table.release(number) }
+        for number in alive.prefix(500) { release(number, &table) }
         alive.removeFirst(500)
       }
       most = max(most, table.storedBytes)
@@ -110,10 +138,10 @@ import Testing
     #expect(count == alive.count && count <= 2500)
     #expect(most < 1_000_000, "100,000 series passed through, 2,500 lived at a time: \(most) bytes")
     for number in alive {
-      let labels = try decoded(table, number)
+      let labels = decoded(table, number)
       #expect(labels.count == 3)
     }
-    for number in alive { table.release(number) }
+    for number in alive { release(number, &table) }
     expectCounts(table, 0, 0)
   }
 
@@ -130,7 +158,7 @@ import Testing
         if let known = model[labels] { #expect(known.number == number) }
         model[labels] = (number, (model[labels]?.references ?? 0) + 1)
       } else if let known = model[labels] {
-        table.release(known.number)
+        release(known.number, &table)
         model[labels] = known.references == 1 ? nil : (known.number, known.references - 1)
       }
       if table.count != model.count {
@@ -140,9 +168,15 @@ import Testing
     }
     #expect(Set(model.values.map(\.number)).count == model.count)
     for (labels, known) in model {
-      let value = try decoded(table, known.number)[1][1]
+      let value = decoded(table, known.number)[1][1]
       #expect(value == self.value(labels, 1))
     }
+  }
+
+  /// Releases a series that has no samples in memory.
+  private func release(_ number: UInt32, _ table: inout LabelTable) {
+    if table.release(number) { table.bury(number) }
+    table.reclaimed.removeAll(keepingCapacity: true)
   }
 
   private func value(_ labels: LabelSet, _ index: Int) -> String {

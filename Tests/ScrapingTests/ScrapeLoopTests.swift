@@ -2,6 +2,7 @@ import Bytes
 import Discovery
 import Exposition
 import NIOCore
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -20,14 +21,20 @@ private func text(_ body: String, type: String? = "text/plain; version=0.0.4", s
   ScrapeResponse(status: status, contentType: type, body: ByteBuffer(string: body))
 }
 
-/// Answers by a closure, and tells of each request.
+/// Tells of each request, and answers all alike; without an answer it hangs until it is broken off.
 private struct FakeFetcher: ScrapeFetcher {
   let requests: AsyncStream<ScrapeRequest>.Continuation
-  let answer: @Sendable (ScrapeRequest) async throws(ScrapeError) -> ScrapeResponse
+  let answer: ScrapeResponse?
 
-  func fetch(_ request: ScrapeRequest) async throws(ScrapeError) -> ScrapeResponse {
-    requests.yield(request)
-    return try await answer(request)
+  func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch {
+    { eventLoop, completion in
+      requests.yield(request)
+      if let answer {
+        eventLoop.assumeIsolated().execute { completion(.success(answer)) }
+        return {}
+      }
+      return { completion(.failure(ScrapeError("broken off"))) }
+    }
   }
 }
 
@@ -109,8 +116,8 @@ func answersThatAreNoText(response: ScrapeResponse, message: String?) {
   let (requests, continuation) = AsyncStream.makeStream(of: ScrapeRequest.self)
   let sink = RecordingSink()
   let manager = ScrapeManager(
-    sink: sink, fetcher: FakeFetcher(requests: continuation) { _ in text("m 1\n") }, userAgent: "pilotfish/1",
-    hostname: "h")
+    sink: sink, fetcher: FakeFetcher(requests: continuation, answer: text("m 1\n")),
+    group: MultiThreadedEventLoopGroup.singleton, userAgent: "pilotfish/1", hostname: "h")
   var iterator = requests.makeAsyncIterator()
   manager.apply([target(), target(), target("k", url: "http://b/metrics", instance: "b")])
   #expect(manager.snapshot().map(\.target.jobName) == ["j", "k"])
@@ -140,11 +147,8 @@ func answersThatAreNoText(response: ScrapeResponse, message: String?) {
   let (requests, continuation) = AsyncStream.makeStream(of: ScrapeRequest.self)
   let sink = RecordingSink()
   let manager = ScrapeManager(
-    sink: sink,
-    fetcher: FakeFetcher(requests: continuation) { (_) async throws(ScrapeError) in
-      try? await Task.sleep(for: .seconds(3600))
-      throw ScrapeError("broken off")
-    }, userAgent: "pilotfish/1", hostname: "h")
+    sink: sink, fetcher: FakeFetcher(requests: continuation, answer: nil),
+    group: MultiThreadedEventLoopGroup.singleton, userAgent: "pilotfish/1", hostname: "h")
   manager.apply([target()])
   var iterator = requests.makeAsyncIterator()
   _ = await iterator.next()

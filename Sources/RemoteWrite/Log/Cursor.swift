@@ -19,38 +19,43 @@ final class CursorFile {
   private static let magic: StaticString = "PILOTACK"
   private static let slotLength = 4096
 
-  let path: String
   private let descriptor: CInt
   private var sequence: UInt64 = 0
   private var slot = ByteWriter(capacity: slotLength)
 
   /// Opens or makes the file.
   init(path: String) throws(LogError) {
-    self.path = path
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw LogError("open", path, errno) }
-    // What is written goes on from the newest slot's number, or the older slot would be taken for the newer one.
-    _ = read()
+    // The next slot must be newer than those that are there.
+    sequence = Self.read(descriptor)?.sequence ?? 0
   }
 
   deinit { close(descriptor) }
 
-  /// The newest whole slot; nil when there is none.
-  func read() -> Acknowledgement? {
+  /// What the file at `path` says: its newest whole slot. Nil when there is none.
+  static func read(path: String) -> Acknowledgement? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    return read(descriptor)?.acknowledgement
+  }
+
+  private static func read(_ descriptor: CInt) -> (sequence: UInt64, acknowledgement: Acknowledgement)? {
     var bytes = [UInt8](repeating: 0, count: 2 * Self.slotLength)
     let count = pread(descriptor, &bytes, bytes.count, 0)
     guard count > 0 else { return nil }
-    var newest: Acknowledgement?
-    for start in [0, Self.slotLength] where start < count {
-      let span = bytes.span.bytes.extracting(start..<min(count, start + Self.slotLength))
-      guard let (number, acknowledgement) = Self.decode(span), number >= sequence else { continue }
-      sequence = number
-      newest = acknowledgement
+    var newest: (sequence: UInt64, acknowledgement: Acknowledgement)?
+    for start in [0, slotLength] where start < count {
+      let slot = bytes.span.bytes.extracting(start..<min(count, start + slotLength))
+      guard let found = decode(slot), found.sequence >= newest?.sequence ?? 0 else { continue }
+      newest = found
     }
     return newest
   }
 
-  private static func decode(_ slot: RawSpan) -> (UInt64, Acknowledgement)? {
+  /// One slot; nil when it is not whole.
+  static func decode(_ slot: RawSpan) -> (sequence: UInt64, acknowledgement: Acknowledgement)? {
     guard slot.byteCount >= 32, slot.starts(with: magic) else { return nil }
     let count = Int(slot.littleEndian32(at: 24))
     let end = 28 + 16 * count
@@ -59,10 +64,12 @@ final class CursorFile {
         == slot.littleEndian32(at: end)
     else { return nil }
     var acknowledgement = Acknowledgement(first: slot.littleEndian64(at: 16))
+    var last = acknowledgement.first
     for index in 0..<count {
       let lower = slot.littleEndian64(at: 28 + 16 * index)
       let upper = slot.littleEndian64(at: 36 + 16 * index)
-      guard lower < upper else { return nil }
+      guard last <= lower, lower < upper else { return nil }
+      last = upper
       acknowledgement.ahead.append(lower..<upper)
     }
     return (slot.littleEndian64(at: 8), acknowledgement)
@@ -70,7 +77,7 @@ final class CursorFile {
 
   /// Writes the other slot; false when that fails.
   func write(_ acknowledgement: Acknowledgement) -> Bool {
-    sequence += 1
+    sequence &+= 1
     let ranges = acknowledgement.ahead.prefix(Self.mostRanges)
     slot.removeAll()
     slot.append(Self.magic)

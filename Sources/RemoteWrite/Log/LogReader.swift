@@ -48,7 +48,7 @@ final class LogReader: @unchecked Sendable {
     var chunk = LogChunk(first: position)
     while chunk.samples.count < count {
       if used < record.count {
-        guard take(&chunk, from: position) else { break }
+        guard take(&chunk, from: position) else { return chunk }
         continue
       }
       guard let file else {
@@ -65,6 +65,8 @@ final class LogReader: @unchecked Sendable {
       case .damage(let error):
         if damage == nil { report("\(LogFormat.fileName(file.first)): \(error) at byte \(file.position)") }
         damage = error
+        record.removeAll()
+        used = 0
         guard folder.hasSegment(after: file.first) else { return chunk }
         advance(behind: file.first)
       }
@@ -80,8 +82,7 @@ final class LogReader: @unchecked Sendable {
     used = 0
   }
 
-  /// Moves samples from the record to the chunk; false when it is for the next chunk, because some before it are
-  /// missing.
+  /// Moves on in the record; false when it has to wait for the next read, as a gap is in front of it.
   private func take(_ chunk: inout LogChunk, from position: Ordinal) -> Bool {
     let next = record.first + Ordinal(used)
     if next < chunk.end {
@@ -89,6 +90,7 @@ final class LogReader: @unchecked Sendable {
       return true
     }
     if next > chunk.end {
+      // What was read before the gap goes first.
       guard chunk.samples.isEmpty else { return false }
       chunk.gap = damage != nil ? .damage : position < folder.oldest ? .retention : .unlogged
       damage = nil

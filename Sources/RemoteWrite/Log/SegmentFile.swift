@@ -72,9 +72,11 @@ final class SegmentFile {
   }
 
   /// Whether the file ends where the last record did.
-  var isAtEnd: Bool {
+  var isAtEnd: Bool { fileLength <= position }
+
+  private var fileLength: Int {
     var status = stat()
-    return fstat(descriptor, &status) == 0 && Int(status.st_size) <= position
+    return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
   }
 
   private func withBuffer<R>(_ body: (RawSpan) -> R) -> R {
@@ -86,7 +88,11 @@ final class SegmentFile {
   private func fill(_ count: Int) -> Bool {
     let held = bufferStart + bufferCount - position
     if position >= bufferStart, held >= count { return true }
-    if count > buffer.count { buffer = [UInt8](repeating: 0, count: count + Self.bufferLength) }
+    if count > buffer.count {
+      // A damaged length must not cost memory.
+      guard fileLength >= position + count else { return false }
+      buffer = [UInt8](repeating: 0, count: count + Self.bufferLength)
+    }
     bufferStart = position
     bufferCount = 0
     while bufferCount < count {

@@ -64,6 +64,9 @@ public struct RemoteWriteOptions: Sendable {
   /// `write_relabel_configs`.
   public var rules = RelabelRules()
 
+  /// How long nothing is sent after credentials were refused: twice as long each time.
+  var holdBackoff = Duration.seconds(2)...Duration.seconds(30)
+
   /// - Parameter userAgent: `pilotfish/` and the version.
   public init(url: HTTPURL, name: String, userAgent: String) {
     self.url = url

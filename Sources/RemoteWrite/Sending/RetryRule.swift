@@ -62,6 +62,8 @@ struct Backoff: Sendable {
     next = min(max(least, .milliseconds(1)), self.most)
   }
 
+  init(_ bounds: ClosedRange<Duration>) { self.init(least: bounds.lowerBound, most: bounds.upperBound) }
+
   /// The next delay: up to a tenth shorter by chance, so that senders that failed together do not come back together.
   /// What the receiver asked for goes first.
   mutating func delay(retryAfter: Duration?, jitter: Double = .random(in: 0..<1)) -> Duration {

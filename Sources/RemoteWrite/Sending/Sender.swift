@@ -94,7 +94,7 @@ final class Sender: @unchecked Sendable {
     skips = acknowledgement.ahead
     ahead = acknowledgement.ahead
     window = max(1, min(options.queue.minShards, options.queue.maxShards))
-    holdBackoff = Backoff(least: .seconds(2), most: .seconds(30))
+    holdBackoff = Backoff(options.holdBackoff)
     var statistics = RemoteStatistics()
     statistics.acknowledged = acknowledgement.first
     statistics.position = acknowledgement.first
@@ -495,7 +495,7 @@ final class Sender: @unchecked Sendable {
 
   /// The receiver is well: those that wait for it go at once.
   private func recovered() {
-    holdBackoff = Backoff(least: .seconds(2), most: .seconds(30))
+    holdBackoff = Backoff(options.holdBackoff)
     guard isFailing else { return }
     isFailing = false
     journal.recovered()

@@ -316,7 +316,8 @@ package struct LabelTable: ~Copyable {
 
   mutating func setStart(_ start: Int64, of number: UInt32) {
     guard starts.updateValue(start, forKey: number) != start else { return }
-    restarted.append(number)
+    // A series that the segment does not know yet is defined with its start.
+    if series[Int(number)].logNumber > 0 { restarted.append(number) }
   }
 
   /// Series whose start the segment does not know yet.
