@@ -86,16 +86,12 @@ def main():
             dropped = agent.metric("prometheus_remote_storage_samples_dropped_total")
         # SIGTERM has sent what was left.
         with receiver.lock:
-            missing = ledger.missing(targets)
-        downs = {series.labels["instance"]: [at / 1000 for at, bits in series.others.items() if not bits]
-                 for series in ledger.series.values() if series.labels["__name__"] == "up"}
-        unlogged, late, lost, oldest = 0, 0, 0, 0.0
+            missing, late = ledger.missing(targets, 1)
+        unlogged, lost, oldest = 0, 0, 0.0
         for (target, scrape), count in missing.items():
             answered = targets.answered[target][scrape]
             kill = next((killed for first, killed, last in kills if first <= answered <= last), None)
-            if any(at - 0.1 <= answered <= at + 3 for at in downs.get(target, [])):
-                late += count
-            elif kill is not None:
+            if kill is not None:
                 unlogged += count
                 oldest = max(oldest, kill - answered)
             elif scrape < targets.count(target):
@@ -106,7 +102,7 @@ def main():
     print(f"rounds {options.rounds}, {time.time() - start:.0f} s; answers {dict(receiver.answers)}; {len(receiver.errors)} malformed")
     print(f"{'scraped':>12}{'logged':>12}{'delivered':>12}{'lost':>8}{'timed out':>11}{'unlogged':>10}{'oldest ms':>11}{'duplicates':>12}"
           f"{'differing':>11}{'out of order':>14}{'dropped':>9}")
-    print(f"{scraped:>12}{sum(records.samples.values()):>12}{ledger.delivered:>12}{lost + unsent:>8}{late:>11}{unlogged:>10}"
+    print(f"{scraped:>12}{sum(records.samples.values()):>12}{ledger.delivered:>12}{lost + unsent:>8}{sum(late.values()):>11}{unlogged:>10}"
           f"{oldest * 1000:>11.0f}{ledger.duplicates:>12}{ledger.mismatches:>11}{ledger.disorder:>14}{dropped:>9.0f}")
     if not options.keep:
         shutil.rmtree(folder)

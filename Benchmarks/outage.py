@@ -46,7 +46,7 @@ class OwnParts:
 
     def uneven(self):
         with self.receiver.lock:
-            return sum(self.receiver.ledger.missing(self.targets).values())
+            return f"{sum(self.receiver.ledger.missing(self.targets, 1)[0].values())} samples missing"
 
 
 class Programs:
