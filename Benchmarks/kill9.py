@@ -59,7 +59,7 @@ def main():
     options = parser.parse_args()
     chance = random.Random(options.seed)
     folder = tempfile.mkdtemp(prefix="kill9.")
-    records, kills, longest_log = LogRecords(folder + "/log"), [], 0
+    records, kills = LogRecords(folder + "/log"), []
     weather = Weather(chance)
     print(f"seed {options.seed}, folder {folder}", flush=True)
     start = time.time()
