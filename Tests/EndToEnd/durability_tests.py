@@ -17,6 +17,7 @@ ROUNDS = int(os.environ.get("KILLS", 10))
 # and to hand it to the kernel. Both together take it some milliseconds; the rest is for a busy machine. Whatever stood
 # in the log at the kill has no such grace: it is looked up there.
 GRACE = 0.5
+INTERVAL = 0.1
 
 
 def configuration(receivers, targets, queue="", remote=""):
@@ -59,7 +60,7 @@ def check(receiver, targets, excuse=lambda answered: False):
         assert not receiver.errors, receiver.errors[:3]
         assert not ledger.disorder and not ledger.mismatches, (ledger.disorder, ledger.mismatches)
         # The last scrape may be on its way.
-        missing = {(target, number): count for (target, number), count in ledger.missing(targets).items()
+        missing = {(target, number): count for (target, number), count in ledger.missing(targets, INTERVAL)[0].items()
                    if number < targets.count(target) - 3 and not excuse(targets.answered[target][number])}
     assert not missing, f"{len(missing)} scrapes: {list(missing.items())[:5]}"
 
@@ -70,15 +71,16 @@ def check_dropped(port):
 
 
 def test_kill_9(folder):
-    """kill -9 at random moments while the receiver is flaky."""
+    """kill -9 at random moments while two receivers are flaky, each in its own way."""
     port, records, kills = free_port(), LogRecords(folder.path + "/log"), []
 
     def flaky():
         return random.choices(["ok", "503", "429", "reset", "lost", "slow"], [60, 10, 2, 10, 10, 8])[0]
 
-    with Receiver(fault=flaky) as receiver, Targets(3) as targets:
+    with Receiver(fault=flaky) as first, Receiver(fault=flaky) as second, Targets(3) as targets:
+        text = configuration([first.port, second.port], targets)
         for _ in range(ROUNDS):
-            with folder.agent(port, configuration([receiver.port], targets)) as agent:
+            with folder.agent(port, text) as agent:
                 scraped(targets, random.randint(1, 60))
                 time.sleep(random.uniform(0, 0.1))
                 killed = time.time()
@@ -86,14 +88,16 @@ def test_kill_9(folder):
                 agent.wait()
             records.look()
             kills.append((killed - GRACE, time.time()))
-        receiver.fault = lambda: "ok"
-        with folder.agent(port, configuration([receiver.port], targets)):
+        first.fault = second.fault = lambda: "ok"
+        with folder.agent(port, text):
             scraped(targets, 5)
-            arrives(receiver, targets)
+            for receiver in (first, second):
+                arrives(receiver, targets)
             check_dropped(port)
-        check(receiver, targets, lambda answered: any(start <= answered <= end for start, end in kills))
-        unsent = {at: count for at, count in records.samples.items() if receiver.ledger.by_time[at] < count}
-        assert not unsent, f"in the log at a kill, but never sent: {unsent}"
+        for receiver in (first, second):
+            check(receiver, targets, lambda answered: any(start <= answered <= end for start, end in kills))
+            unsent = {at: count for at, count in records.samples.items() if receiver.ledger.by_time[at] < count}
+            assert not unsent, f"in the log at a kill, but never sent: {unsent}"
 
 
 def test_restarts_within_an_outage(folder):
@@ -171,13 +175,13 @@ def test_full_disk(folder):
             with open(inside + "/filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
                 while filler.write(bytes(4096)):
                     pass
-                failing = lambda: metric(port, "pilotfish_log_failing")  # noqa: E731
-                until("the log fails", failing)
+            failing = lambda: metric(port, "pilotfish_log_failing")  # noqa: E731
+            until("the log fails", failing)
             scraped(targets, 50)
             arrives(receiver, targets)
+            old = set(glob.glob(inside + "/*.log"))
             os.unlink(inside + "/filler")
             until("the log is written again", lambda: not failing())
-            old = set(glob.glob(inside + "/*.log"))
             until("a new segment", lambda: set(glob.glob(inside + "/*.log")) - old)
             scraped(targets, 10)
             arrives(receiver, targets)
@@ -209,7 +213,7 @@ def test_damaged_segment(folder):
             ledger = receiver.ledger
             assert not ledger.disorder and not ledger.mismatches and not ledger.duplicates
             lost = metric(port, "prometheus_remote_storage_samples_dropped_total", 'reason="damage"')
-            missing = ledger.missing(targets)
+            missing, _ = ledger.missing(targets, INTERVAL)
             assert missing and all(count == targets.series for count in missing.values()), missing
             # With each scrape come the samples about it, up and the like; what SIGTERM broke off was never stored.
             assert 0 < lost <= len(missing) * (targets.series + 10), (lost, len(missing))

@@ -260,21 +260,35 @@ class Ledger:
         self.delivered += 1
         self.by_time[timestamp] += 1
 
-    def missing(self, targets):
-        """Scrapes that were answered and have not arrived whole: {(target, number): samples}."""
-        missing = collections.Counter()
+    def missing(self, targets, interval):
+        """Scrapes that were answered and have not arrived whole: {(target, number): samples}. Those that the agent gave
+        up, as the answer was too late for it (`up` is 0), are by themselves.
+
+        `interval`: of scrapes, in seconds.
+        """
+        absent = collections.Counter()
         seen = collections.Counter()
+        downs = {}
         for series in self.series.values():
-            if series.target is None:
+            target = series.target
+            if target is None:
+                if series.labels["__name__"] == "up":
+                    downs[series.labels["instance"]] = [at / 1000 for at, bits in series.others.items() if not bits]
                 continue
-            seen[series.target] += 1
-            for number in [*series.gaps, *range(series.number + 1, targets.count(series.target) + 1)]:
-                missing[series.target, number] += 1
+            seen[target] += 1
+            for number in [*series.gaps, *range(series.number + 1, targets.count(target) + 1)]:
+                absent[target, number] += 1
         for target in targets.instances:
             for number in range(1, targets.count(target) + 1):
                 if seen[target] < targets.series:
-                    missing[target, number] += targets.series - seen[target]
-        return collections.Counter({key: n for key, n in missing.items() if targets.was_answered(*key)})
+                    absent[target, number] += targets.series - seen[target]
+        missing, late = {}, {}
+        for (target, number), count in absent.items():
+            asked, answered = targets.asked[target][number], targets.answered[target].get(number)
+            if answered:
+                is_late = any(at - 0.02 <= asked <= at + interval for at in downs.get(target, []))
+                (late if is_late else missing)[target, number] = count
+        return missing, late
 
 
 class Receiver:
@@ -349,11 +363,12 @@ class Targets:
 
     def __init__(self, count=1, series=20):
         self.series = series
-        self.answered = collections.defaultdict(dict)
+        # When each scrape of each target came, and when its answer was handed to the kernel.
+        self.asked, self.answered = collections.defaultdict(dict), collections.defaultdict(dict)
         self._numbers = collections.Counter()
         # The value stands last in its line: one replacement makes a page.
         lines = "".join(f'ticks_{n % 50}_total{{path="/some/path/{n}",method="GET"}} @\n' for n in range(series))
-        page = lines.encode()
+        self._page = lines.encode()
         targets = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -366,9 +381,10 @@ class Targets:
                     if b"\r\n\r\n" not in request:
                         continue
                     request = b""
-                    targets._numbers[instance] += 1
-                    number = targets._numbers[instance]
-                    body = page.replace(b"@", str(number).encode())
+                    number = targets._numbers[instance] + 1
+                    targets.asked[instance][number] = time.time()
+                    targets._numbers[instance] = number
+                    body = targets.page(number)
                     self.request.sendall(
                         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
                         % len(body) + body)
@@ -385,6 +401,9 @@ class Targets:
         self.port = self.server.server_address[1]
         self.instances = [f"127.0.{n // 250}.{n % 250 + 1}:{self.port}" for n in range(count)]
 
+    def page(self, number):
+        return self._page.replace(b"@", str(number).encode())
+
     def count(self, instance):
         return self._numbers[instance]
 
@@ -392,9 +411,6 @@ class Targets:
     def total(self):
         """Scrapes of all targets."""
         return sum(self._numbers.values())
-
-    def was_answered(self, instance, number):
-        return number in self.answered[instance]
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -100,6 +100,8 @@ final class LogFolder: Sendable {
         case .end: break reading
         case .damage(let error):
           report("\(path): \(error) at byte \(file.position)")
+          // Whole records behind it: this is no torn end. What is lost is counted when it is read.
+          if let end = file.endBehindDamage() { return end }
           break reading
         }
       }

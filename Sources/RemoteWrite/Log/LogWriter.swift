@@ -104,6 +104,8 @@ final class LogWriter: Sendable {
     var descriptor: CInt = -1
     var current: Ordinal?
     var length = 0
+    /// The first sample that is not written.
+    var writtenEnd: Ordinal = 0
     var isDirty = false
     var nextSync: UInt64 = 0
     var nextTick: UInt64 = 0
@@ -134,8 +136,9 @@ final class LogWriter: Sendable {
       return work
     }
     let isStopping = todo.isStopping
-    if todo.hasRecords || isStopping { writeRecords(&state) }
+    // A remote that is new has a cursor before there is a sample: it must find its place after a crash.
     for (remote, acknowledgement) in todo.acknowledgements { write(acknowledgement, of: remote, &state) }
+    if todo.hasRecords || isStopping { writeRecords(&state) }
     for remote in todo.forgotten { drop(remote, &state) }
     let now = MonotonicClock.now
     if state.isDirty, now >= state.nextSync || isStopping { sync(&state) }
@@ -158,7 +161,10 @@ final class LogWriter: Sendable {
   // MARK: Records
 
   private func writeRecords(_ state: inout ThreadState) {
-    store.withIntake { $0.encoder.takePending(&state.pending) }
+    let end = store.withIntake { intake in
+      intake.encoder.takePending(&state.pending)
+      return intake.ring.end
+    }
     guard state.pending.bytes.count > 0, state.retryAt == nil else { return }
     if !state.isDirty {
       state.isDirty = true
@@ -172,6 +178,7 @@ final class LogWriter: Sendable {
         start = offset
       }
       try write(start..<state.pending.bytes.count, &state)
+      state.writtenEnd = end
     } catch { fail(error, &state) }
   }
 
@@ -180,11 +187,6 @@ final class LogWriter: Sendable {
       fdatasync(state.descriptor)
       close(state.descriptor)
       state.descriptor = -1
-    }
-    // A remote that has acknowledged nothing needs a cursor before there is a sample: without one it would be new after
-    // a restart, and would get only what comes then.
-    for (remote, acknowledgement) in state.acknowledgements where state.cursors[remote] == nil {
-      write(acknowledgement, of: remote, &state)
     }
     let path = folder.path(of: first)
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -222,6 +224,7 @@ final class LogWriter: Sendable {
     if let current = state.current, state.length <= LogFormat.headerLength { folder.delete(current) }
     state.current = nil
     store.withIntake { intake in
+      if intake.isLogged { intake.counts.unlogged += intake.ring.end - max(state.writtenEnd, intake.unloggedEnd) }
       intake.isLogged = false
       intake.unloggedEnd = intake.ring.end
       intake.encoder.endSegment()

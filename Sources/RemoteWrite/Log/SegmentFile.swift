@@ -74,6 +74,26 @@ final class SegmentFile {
     return .record
   }
 
+  /// The ordinal behind the last whole record that follows the damaged one at the position; nil when none does.
+  func endBehindDamage() -> Ordinal? {
+    var end: Ordinal?
+    var payload: [UInt8] = []
+    var offset = position
+    while true {
+      var header = [UInt8](repeating: 0, count: LogFormat.recordHeaderLength)
+      guard pread(descriptor, &header, header.count, off_t(offset)) == header.count else { return end }
+      let length = Int(header.span.bytes.littleEndian32(at: 0))
+      guard length > 0, length <= LogFormat.longestRecord else { return end }
+      payload = [UInt8](repeating: 0, count: length)
+      guard pread(descriptor, &payload, length, off_t(offset + header.count)) == length else { return end }
+      if payload.withUnsafeBytes({ Checksum.crc32($0) }) == header.span.bytes.littleEndian32(at: 4) {
+        var head = ByteScanner(payload.span.bytes)
+        if let first = head.varint(), head.zigzag() != nil, let count = head.varint() { end = first &+ count }
+      }
+      offset += header.count + length
+    }
+  }
+
   /// Whether the file ends where the last record did.
   var isAtEnd: Bool { unreadBytes == 0 }
 

@@ -371,11 +371,20 @@ final class Sender: @unchecked Sendable {
       countLost(end - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged))
       position = end
     } else {
-      if chunk.first > position {
-        countLost(chunk.first - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged))
-        position = chunk.first
+      let start = store.withIntake { $0.ring.start }
+      if chunk.first > max(position, start) {
+        // Memory still holds the end of what the log lacks.
+        letGo(chunk, from: chunk.first)
+        mustReopen = true
+        if start > position { countLost(start - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged)) }
+        position = max(position, start)
+      } else {
+        if chunk.first > position {
+          countLost(chunk.first - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged))
+          position = chunk.first
+        }
+        self.chunk = chunk
       }
-      self.chunk = chunk
     }
     pump()
   }
