@@ -4,7 +4,7 @@
 //
 //     swift run -c release Fuzz --tree DIR --seconds 600 --files proc/mdstat --collector.disable-defaults --collector.mdadm
 //
-// In the collectors' flags {tree} stands for the copy. After a crash the broken file stays in it, to be looked into.
+// LogFuzz.swift has the log and what receivers answer. In the collectors' flags {tree} stands for the copy. After a crash the broken file stays in it, to be looked into.
 
 import Bytes
 import Exposition
@@ -22,7 +22,13 @@ struct Fuzz {
   private static let seconds = Flag("seconds", 10, "How long.")
   private static let seed = Flag("seed", 1, "Start of the random numbers.")
 
-  static func main() throws {
+  static func main() async throws {
+    let run = ["log": LogFuzz.runLog, "answers": LogFuzz.runAnswers][CommandLine.arguments.dropFirst().first ?? ""]
+    if let run {
+      let flags = try FlagParser([seconds.definition, seed.definition])
+        .parse(Array(CommandLine.arguments.dropFirst(2))) { _ throws(FlagError) in [] }
+      return try await run(flags[seconds], UInt64(truncatingIfNeeded: flags[seed]))
+    }
     let own = [tree.definition, files.definition, seconds.definition, seed.definition]
     let parser = FlagParser(own + CollectorRegistry.flags + Host.flags)
     let arguments = try parser.parse(Array(CommandLine.arguments.dropFirst())) { _ throws(FlagError) in [] }
@@ -58,7 +64,7 @@ struct Fuzz {
     )
   }
 
-  private static func residentKilobytes() -> Int {
+  static func residentKilobytes() -> Int {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss

@@ -27,6 +27,9 @@ final class LogFolder: Sendable {
 
   deinit { if lockDescriptor >= 0 { close(lockDescriptor) } }
 
+  /// Leaves the folder to others; nothing is written any more.
+  func unlock() { if lockDescriptor >= 0 { flock(lockDescriptor, LOCK_UN) } }
+
   func path(of first: Ordinal) -> String { "\(path)/\(LogFormat.fileName(first))" }
 
   /// The file of a remote's acknowledgement.
