@@ -79,10 +79,11 @@ class Folder:
              f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver"],
             os.path.join(self.path, "receiver.log"), f"http://127.0.0.1:{port}/-/ready")
 
-    def agent(self, port, config):
+    def agent(self, port, config, *flags):
         path = self.file("agent.yml", config)
         return process(
-            [PILOTFISH, "agent", f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}"],
+            [PILOTFISH, "agent", f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}",
+             *(flags or [f"--storage.agent.path={self.path}/agent"])],
             os.path.join(self.path, "agent.log"), f"http://127.0.0.1:{port}/-/ready")
 
     def exporter(self, port, *flags):

@@ -1,8 +1,5 @@
 #!/usr/bin/env python3
-"""Reads a log as docs/log-format.md describes it, and nothing else: an independent reading for the tests.
-
-usage: read_log.py DIR     prints each sample: ordinal, series, timestamp, value
-"""
+"""Reads a log by docs/log-format.md and nothing else.   usage: read_log.py DIR"""
 import os
 import re
 import struct
@@ -23,13 +20,8 @@ class Scanner:
         return self.take(1)[0]
 
     def varint(self):
-        value = shift = 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7f) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
+        byte = self.byte()
+        return byte if byte < 0x80 else byte & 0x7f | self.varint() << 7
 
     def zigzag(self):
         return unzigzag(self.varint())
@@ -42,75 +34,74 @@ def unzigzag(value):
     return value >> 1 ^ -(value & 1)
 
 
-def whole(bits, digits):
-    """The decimal that a change counts from."""
-    value = struct.unpack("<d", struct.pack("<Q", bits))[0] * 10.0 ** digits
-    scaled = round(value) if abs(value) < 2 ** 53 + 1 else 2 ** 53
-    if abs(scaled) >= 2 ** 53 or to_bits(scaled, digits) != bits:
-        return 0
-    return scaled
-
-
 def to_bits(number, digits):
     return struct.unpack("<Q", struct.pack("<d", float(number) / 10.0 ** digits))[0]
 
 
+def decimal(bits, digits):
+    """The number of 10 ** -digits from which a change counts."""
+    scaled = struct.unpack("<d", struct.pack("<Q", bits))[0] * 10.0 ** digits
+    number = round(scaled) if abs(scaled) <= 2 ** 53 else 2 ** 53
+    return number if abs(number) < 2 ** 53 and to_bits(number, digits) == bits else 0
+
+
+def next_bits(tag, bits, digits, r):
+    """The value behind a tag that is no repetition, and its digits."""
+    if tag >> 6 == 1:
+        return to_bits(decimal(bits, digits) + tag % 64 - 32, digits), digits
+    detail, number = tag >> 3 & 7, int.from_bytes(r.take((tag & 7) + 1), "little")
+    if tag >> 6 == 2:
+        return to_bits(decimal(bits, detail) + unzigzag(number), detail), detail
+    return bits ^ number << 8 * detail, None
+
+
 def records(path):
-    data = open(path, "rb").read()
+    data, at = open(path, "rb").read(), 32
     magic, version, _, _, crc = struct.unpack("<8sIQqI", data[:32])
-    assert magic == b"PILOTLOG" and version == 1 and crc == zlib.crc32(data[:28]), path
-    at = 32
+    assert (magic, version, crc) == (b"PILOTLOG", 1, zlib.crc32(data[:28])), path
     while at + 8 <= len(data):
         length, crc = struct.unpack("<II", data[at:at + 8])
         payload = data[at + 8:at + 8 + length]
         if len(payload) < length:
-            return  # still being written
+            return  # it is being written
         assert crc == zlib.crc32(payload), f"{path}: checksum at {at}"
         yield Scanner(payload)
         at += 8 + length
 
 
 def segment(path):
-    """Yields ordinal, labels (pairs of bytes), timestamp and the value's bits."""
+    """Each sample: ordinal, labels, timestamp, the bits of the value."""
     pairs, series, last = [], [], []
     for r in records(path):
         first, time, count = r.varint(), r.zigzag(), r.varint()
         while kind := r.byte():
             if kind == 0x0a:
                 label = Scanner(r.text())
-                pairs.append((label.byte() and label.text(), label.byte() and label.text()))
+                pairs.append(tuple(label.byte() and label.text() for _ in range(2)))
             elif kind == 1:
                 r.varint()
                 series.append(tuple(pairs[r.varint()] for _ in range(r.varint())))
-                last.append([0, 0])
+                last.append((0, 0))
             elif kind == 2:
                 r.byte(), r.text(), r.text(), r.text()
             else:
                 assert kind in (3, 4), f"definition {kind}"
                 r.varint(), r.varint()
-        slots, times = [], []
+        slots, times, repeats = [], [], 0
         while len(slots) < count:
             start = (slots[-1] + 1 if slots else 0) + r.zigzag()
             slots += range(start, start + r.varint())
         while len(times) < count:
             times += [time + r.zigzag()] * r.varint()
-        repeats = 0
         for index, slot in enumerate(slots):
-            state = last[slot]
-            if repeats == 0:
+            if not repeats:
                 tag = r.byte()
-                kind, detail, length = tag >> 6, tag >> 3 & 7, (tag & 7) + 1
-                if kind == 0:
+                if tag < 64:
                     repeats = tag + 1
-                elif kind == 1:
-                    state[0] = to_bits(whole(*state) + tag % 64 - 32, state[1])
-                elif kind == 2:
-                    change = unzigzag(int.from_bytes(r.take(length), "little"))
-                    state[:] = to_bits(whole(state[0], detail) + change, detail), detail
                 else:
-                    state[:] = state[0] ^ int.from_bytes(r.take(length), "little") << 8 * detail, None
+                    last[slot] = next_bits(tag, *last[slot], r)
             repeats -= repeats > 0
-            yield first + index, series[slot], times[index], state[0]
+            yield first + index, series[slot], times[index], last[slot][0]
         for _ in range(r.varint()):
             r.varint(), r.byte(), r.text()
         assert r.at == len(r.data), "a record is longer than what it says"
@@ -123,5 +114,5 @@ def log(folder):
 
 
 if __name__ == "__main__":
-    for ordinal, labels, time, bits in log(sys.argv[1]):
-        print(ordinal, b",".join(b"=".join(p) for p in labels).decode(), time, struct.unpack("<d", struct.pack("<Q", bits))[0])
+    for sample in log(sys.argv[1]):
+        print(*sample)

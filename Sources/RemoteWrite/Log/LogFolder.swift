@@ -43,7 +43,6 @@ final class LogFolder: Sendable {
   /// The first sample of the oldest segment; the largest ordinal when there is none.
   var oldest: Ordinal { state.withLock { $0.first?.first ?? .max } }
 
-  func hasSegment(after first: Ordinal) -> Bool { state.withLock { $0.last.map { $0.first > first } ?? false } }
   func segment(after first: Ordinal) -> Ordinal? { state.withLock { $0.first { $0.first > first }?.first } }
 
   /// The segment that holds the sample, if any does, or else the first one behind it.
