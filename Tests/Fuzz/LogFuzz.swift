@@ -166,16 +166,21 @@ enum LogFuzz {
   }
 
   private static func response(_ random: inout Mutator) -> HTTPResponse {
-    let numbers = ["0", "1", "-1", "2", "99999999999999999999", "", " 3 ", "1e3", "NaN", "50", "Fri, 31 Dec 1999 23:59:59 GMT"]
+    let numbers = [
+      "0", "1", "-1", "2", "99999999999999999999", "", " 3 ", "1e3", "NaN", "50", "Fri, 31 Dec 1999 23:59:59 GMT",
+    ]
     // A long wait is what it asks for; the test does not wait that long, so Retry-After is short or nonsense.
-    let delays = ["0", "-1", "", "soon", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 99 Foo 0000 aa:bb:cc GMT", "\u{0}", "1.5"]
+    let delays = [
+      "0", "-1", "", "soon", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 99 Foo 0000 aa:bb:cc GMT", "\u{0}", "1.5",
+    ]
     let statuses = [200, 204, 299, 301, 400, 404, 408, 413, 415, 422, 429, 500, 503, 599, 0, -1, 999, 100, .max, .min]
     var headers: [(name: String, value: String)] = []
     if random.next(below: 3) == 0 { headers.append(("rEtRy-aFtEr", delays[random.next(below: delays.count)])) }
     for kind in ["Samples", "Histograms", "Exemplars"] where random.next(below: 3) == 0 {
       headers.append(("x-prometheus-remote-write-\(kind)-written", numbers[random.next(below: numbers.count)]))
     }
-    let body = ByteBuffer(bytes: (0..<random.next(below: 2000)).map { _ in UInt8(truncatingIfNeeded: random.next(below: 256)) })
+    let body = ByteBuffer(
+      bytes: (0..<random.next(below: 2000)).map { _ in UInt8(truncatingIfNeeded: random.next(below: 256)) })
     return HTTPResponse(status: statuses[random.next(below: statuses.count)], headers: headers, body: body)
   }
 
