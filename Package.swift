@@ -77,7 +77,10 @@ let package = Package(
     .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
 
     .executableTarget(
-      name: "Fuzz", dependencies: ["HostMetrics", "HTTPClient", "Kernel", "Exposition", "Flags", "Bytes", log] + nio,
+      name: "Fuzz",
+      dependencies: [
+        "HostMetrics", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
+      ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
     .target(name: "CLinux"),

@@ -34,7 +34,7 @@ private struct Fleet: ~Copyable {
       case .constant: value
       case .slowCounter: random % 4 == 0 ? value + Double(random % 9) : value
       case .fastCounter: value + Double(random % 100_000)
-      case .seconds: value + Double(random % 1000) / 100
+      case .seconds: ((value * 100).rounded() + Double(random % 1000)) / 100
       case .gauge: random % 3 == 0 ? value : (random % 1_000_000_000).scaled(4096)
       case .random: Double(random % 1_000_000_007) / 999_983
       }

@@ -1,11 +1,16 @@
 """The agent: what is scraped reaches a real Prometheus."""
+import glob
 import json
 import os
+import re
 import signal
+import struct
+import subprocess
 import urllib.error
 import urllib.request
 
-from parts import Target, config, free_port, get, query, refused, samples, until
+import read_log
+from parts import PILOTFISH, Target, config, free_port, get, query, refused, samples, until
 
 
 def test_metrics_reach_prometheus(folder):
@@ -146,3 +151,38 @@ def status(port, method):
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
+def test_the_log_reads_as_documented(folder):
+    """An independent reader of the log's format finds what `check log` finds, and every scrape."""
+    port, log = free_port(), os.path.join(folder.path, "log")
+    with Target() as target:
+        # A receiver that is not there: all stays in the log.
+        with folder.agent(port, config(free_port(), [("t", target.port), ("node", port)]),
+                          "--storage.remote.flush-deadline=1s"):
+            until("some scrapes", lambda: target.count >= 20)
+            assert check_log(log)[0] == 0, "beside a running agent"
+        status, text = check_log(log)
+        assert status == 0, text
+        read = list(read_log.log(log))
+        total = re.search(r"^total: (\d+) segments, \d+ bytes, \d+ records, (\d+) series, (\d+) samples", text, re.M)
+        found = [len(glob.glob(f"{log}/*.log")), len({labels for _, labels, _, _ in read}), len(read)]
+        assert [int(n) for n in total.groups()] == found, (text, found)
+        unsent = re.search(r"^remote \w+: (\d+) samples not acknowledged", text, re.M)
+        assert int(unsent[1]) == len(read), text
+        assert [ordinal for ordinal, *_ in read] == list(range(1, len(read) + 1))
+        ticks = [struct.unpack("<d", struct.pack("<Q", bits))[0]
+                 for _, labels, _, bits in read if (b"__name__", b"ticks") in labels]
+        assert ticks == [float(n) for n in range(1, len(ticks) + 1)] and len(ticks) >= 20, ticks
+    path = sorted(glob.glob(f"{log}/*.log"))[0]
+    with open(path, "r+b") as f:
+        f.seek(60)
+        byte = f.read(1)[0]
+        f.seek(60)
+        f.write(bytes([byte ^ 1]))
+    status, text = check_log(log)
+    assert status == 1 and f"damage {os.path.basename(path)}: byte 32: a record's checksum is wrong" in text, text
+    assert check_log("/nonexistent")[0] == 1
+
+
+def check_log(path):
+    done = subprocess.run([PILOTFISH, "check", "log", path], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout

@@ -4,7 +4,7 @@
 //
 //     swift run -c release Fuzz --tree DIR --seconds 600 --files proc/mdstat --collector.disable-defaults --collector.mdadm
 //
-// In the collectors' flags {tree} stands for the copy. After a crash the broken file stays in it, to be looked into.
+// LogFuzz.swift has the log and what receivers answer. In the collectors' flags {tree} stands for the copy. After a crash the broken file stays in it, to be looked into.
 
 import Bytes
 import Exposition
@@ -25,6 +25,12 @@ struct Fuzz {
   private static let seed = Flag("seed", 1, "Start of the random numbers.")
 
   static func main() async throws {
+    let run = ["log": LogFuzz.runLog, "answers": LogFuzz.runAnswers][CommandLine.arguments.dropFirst().first ?? ""]
+    if let run {
+      let flags = try FlagParser([seconds.definition, seed.definition])
+        .parse(Array(CommandLine.arguments.dropFirst(2))) { _ throws(FlagError) in [] }
+      return try await run(flags[seconds], UInt64(truncatingIfNeeded: flags[seed]))
+    }
     let own = [
       tree.definition, files.definition, parser.definition, responses.definition, seconds.definition, seed.definition,
     ]
@@ -76,7 +82,7 @@ struct Fuzz {
     print("\(rounds) rounds, \(fuzz.accepted) accepted, resident \(residentKilobytes()) KiB")
   }
 
-  private static func residentKilobytes() -> Int {
+  static func residentKilobytes() -> Int {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss

@@ -44,14 +44,12 @@ import Testing
 
   @Test func everyValueReadsBackAfterEveryOther() throws {
     for first in Self.special {
-      for second in Self.special {
-        let values = [first, second, first, second, second].map(\.bitPattern)
-        #expect(roundTrip(values)?.read == values, "\(first) and \(second)")
-      }
+      let values = Self.special.flatMap { [first, $0, first, $0, $0].map(\.bitPattern) }
+      #expect(roundTrip(values)?.read == values, "\(first)")
     }
   }
 
-  @Test(arguments: 1...20 as ClosedRange<UInt64>) func walksReadBack(seed: UInt64) throws {
+  @Test(arguments: 1...8 as ClosedRange<UInt64>) func walksReadBack(seed: UInt64) throws {
     var random = SeededGenerator(seed)
     var value = Double.random(in: -1e6...1e6, using: &random)
     var values: [UInt64] = []
@@ -78,7 +76,7 @@ import Testing
   @Test(arguments: 1...10 as ClosedRange<UInt64>) func garbageIsReadWithoutHarm(seed: UInt64) {
     var random = SeededGenerator(seed)
     var state = ValueState()
-    for _ in 0..<fuzzRounds * 10 {
+    for _ in 0..<fuzzRounds {
       let bytes = (0..<Int.random(in: 0...9, using: &random)).map { _ in UInt8.random(in: .min ... .max, using: &random)
       }
       var scanner = ByteScanner(bytes.span.bytes)

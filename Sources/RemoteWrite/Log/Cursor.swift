@@ -65,10 +65,11 @@ final class CursorFile {
     else { return nil }
     var acknowledgement = Acknowledgement(first: slot.littleEndian64(at: 16))
     var last = acknowledgement.first
+    guard last < LogFormat.ordinalLimit else { return nil }
     for index in 0..<count {
       let lower = slot.littleEndian64(at: 28 + 16 * index)
       let upper = slot.littleEndian64(at: 36 + 16 * index)
-      guard last <= lower, lower < upper else { return nil }
+      guard last <= lower, lower < upper, upper < LogFormat.ordinalLimit else { return nil }
       last = upper
       acknowledgement.ahead.append(lower..<upper)
     }

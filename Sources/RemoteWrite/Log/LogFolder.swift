@@ -27,6 +27,9 @@ final class LogFolder: Sendable {
 
   deinit { if lockDescriptor >= 0 { close(lockDescriptor) } }
 
+  /// Leaves the folder to others; nothing is written any more.
+  func unlock() { if lockDescriptor >= 0 { flock(lockDescriptor, LOCK_UN) } }
+
   func path(of first: Ordinal) -> String { "\(path)/\(LogFormat.fileName(first))" }
 
   /// The file of a remote's acknowledgement.
@@ -49,7 +52,6 @@ final class LogFolder: Sendable {
   /// The first sample of the oldest segment; the largest ordinal when there is none.
   var oldest: Ordinal { state.withLock { $0.first?.first ?? .max } }
 
-  func hasSegment(after first: Ordinal) -> Bool { state.withLock { $0.last.map { $0.first > first } ?? false } }
   func segment(after first: Ordinal) -> Ordinal? { state.withLock { $0.first { $0.first > first }?.first } }
 
   /// The segment that holds the sample, if any does, or else the first one behind it.

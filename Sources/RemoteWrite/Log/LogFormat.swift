@@ -25,6 +25,8 @@ package enum LogFormat {
   static let longestRecord = 64 << 20
   /// Samples of one record.
   package static let mostSamples = 1 << 16
+  /// Ordinals from here on are damage: sums with them must not overflow.
+  static let ordinalLimit: Ordinal = 1 << 62
   static let fileSuffix = ".log"
 
   /// What stands in a record before its samples.
@@ -80,7 +82,7 @@ package enum LogFormat {
     guard bytes.byteCount >= headerLength, bytes.starts(with: magic),
       bytes.littleEndian32(at: 28)
         == bytes.withUnsafeBytes({ Checksum.crc32(UnsafeRawBufferPointer(rebasing: $0[..<28])) }),
-      bytes.littleEndian32(at: 8) == version
+      bytes.littleEndian32(at: 8) == version, bytes.littleEndian64(at: 12) < ordinalLimit
     else { return nil }
     return (bytes.littleEndian64(at: 12), Int64(bitPattern: bytes.littleEndian64(at: 20)))
   }

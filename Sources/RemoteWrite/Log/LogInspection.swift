@@ -78,7 +78,7 @@ public struct LogInspection: Sendable {
   public init(path: String) throws(LogError) {
     let list = try LogFolder.list(path)
     for (index, segment) in list.enumerated() {
-      read(LogFormat.fileName(segment.first), in: path, isLast: index == list.count - 1)
+      read(LogFormat.fileName(segment.first), in: path, before: index + 1 < list.count ? list[index + 1].first : nil)
     }
     for (stretch, next) in zip(stretches, stretches.dropFirst()) where next.lowerBound > stretch.upperBound {
       missing += next.lowerBound - stretch.upperBound
@@ -88,7 +88,8 @@ public struct LogInspection: Sendable {
     try readCursors(path)
   }
 
-  private mutating func read(_ name: String, in folder: String, isLast: Bool) {
+  private mutating func read(_ name: String, in folder: String, before successor: Ordinal?) {
+    let isLast = successor == nil
     let file: SegmentFile
     do throws(LogError) { file = try SegmentFile(path: "\(folder)/\(name)") } catch {
       // Deleted since it was listed, as the agent does with what is sent.
@@ -104,7 +105,7 @@ public struct LogInspection: Sendable {
     var record = LogRecord()
     var position = file.position
     reading: while true {
-      switch file.next(into: &record) {
+      switch file.next(into: &record, before: successor) {
       case .record:
         segment.content.add(record, bytes: file.position - position)
         position = file.position

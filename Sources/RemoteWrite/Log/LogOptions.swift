@@ -20,6 +20,8 @@ public struct LogOptions: Sendable {
   var samplesInMemoryWithoutLog = 1 << 19
   /// After a failure, writing begins again when there is this much room.
   var leastFreeBytes: UInt64 = 4 << 20
+  /// How long after a failure.
+  var retryInterval = Duration.seconds(5)
 
   public init(path: String) { self.path = path }
 }

@@ -53,28 +53,31 @@ final class LogReader: @unchecked Sendable {
         continue
       }
       guard let file else {
-        guard open(at: chunk.end) else { break }
+        guard open(folder.segment(holding: chunk.end)) else { return chunk }
         continue
       }
       // Asked before the file is read: until its successor is begun it may grow.
-      let isLast = !folder.hasSegment(after: file.first)
-      switch file.next(into: &record) {
+      let successor = folder.segment(after: file.first)
+      switch file.next(into: &record, before: successor) {
       case .record: resolve(file)
       case .end:
         // Behind the segment that is being written there is none.
-        if isLast { return chunk }
-        if !file.isAtEnd, damage == nil { report("\(LogFormat.fileName(file.first)): it ends within a record") }
-        advance(behind: file.first)
+        guard let successor else { return chunk }
+        if !file.isAtEnd, damage == nil {
+          damage = LogDamage("it ends within a record")
+          report("\(LogFormat.fileName(file.first)): it ends within a record")
+        }
+        guard open(successor) else { return chunk }
       case .damage(let error):
         if damage == nil { report("\(LogFormat.fileName(file.first)): \(error) at byte \(file.position)") }
         damage = error
         record.removeAll()
         used = 0
-        if isLast {
+        guard let successor else {
           if chunk.samples.isEmpty { chunk.gap = .damage }
           return chunk
         }
-        advance(behind: file.first)
+        guard open(successor) else { return chunk }
       }
     }
     return chunk
@@ -98,7 +101,7 @@ final class LogReader: @unchecked Sendable {
     if next > chunk.end {
       // What was read before the gap goes first.
       guard chunk.samples.isEmpty else { return false }
-      chunk.gap = damage != nil ? .damage : position < folder.oldest ? .retention : .unlogged
+      chunk.gap = position < folder.oldest ? .retention : damage != nil ? .damage : .unlogged
       damage = nil
       chunk.first = next
     }
@@ -136,25 +139,18 @@ final class LogReader: @unchecked Sendable {
     }
   }
 
-  /// Opens the segment that holds `position`, or else the first one behind it.
-  private func open(at position: Ordinal) -> Bool {
-    forgetSeries()
-    guard let first = folder.segment(holding: position) else { return false }
-    file = try? SegmentFile(path: folder.path(of: first))
-    if file == nil {
-      // Deleted meanwhile, or damaged in its header: the next one is tried.
-      damage = LogDamage("unreadable header")
-      guard folder.hasSegment(after: first) else { return false }
-      advance(behind: first)
+  /// Opens the segment `start`, or else the first readable one behind it; false when there is none (yet): the last one
+  /// gets its header a moment after it was begun.
+  private func open(_ start: Ordinal?) -> Bool {
+    close()
+    var candidate = start
+    while let first = candidate {
+      file = try? SegmentFile(path: folder.path(of: first))
+      if file != nil { return true }
+      candidate = folder.segment(after: first)
+      if candidate != nil { damage = LogDamage("unreadable header") }
     }
-    return file != nil
-  }
-
-  private func advance(behind first: Ordinal) {
-    forgetSeries()
-    record.removeAll()
-    used = 0
-    file = folder.segment(after: first).flatMap { try? SegmentFile(path: folder.path(of: $0)) }
+    return false
   }
 
   private func forgetSeries() {

@@ -28,7 +28,6 @@ final class LogWriter: Sendable {
     var written: UInt64 = 0
   }
 
-  private static let retryInterval: UInt64 = 5_000_000_000
   /// In microseconds. A crash costs what came in it.
   private static let pause: useconds_t = 20_000
   private static let tick: UInt64 = 1_000_000_000
@@ -153,6 +152,7 @@ final class LogWriter: Sendable {
       return true
     }
     if state.descriptor >= 0 { close(state.descriptor) }
+    folder.unlock()
     work.withLock { $0.isStopped = true }
     work.signal()
     return false
@@ -233,7 +233,7 @@ final class LogWriter: Sendable {
     }
     state.pending.removeAll()
     let isFirst = state.retryAt == nil
-    state.retryAt = MonotonicClock.now + Self.retryInterval
+    state.retryAt = MonotonicClock.now + options.retryInterval.nanosecondsClamped
     let isNews = shownStatus.withLock { status in
       status.failures += 1
       defer { status.isFailing = true }
@@ -250,7 +250,7 @@ final class LogWriter: Sendable {
     state.retryAt = nil
     var space = statvfs()
     if statvfs(folder.path, &space) == 0, UInt64(space.f_bavail) * UInt64(space.f_frsize) < options.leastFreeBytes {
-      state.retryAt = MonotonicClock.now + Self.retryInterval
+      state.retryAt = MonotonicClock.now + options.retryInterval.nanosecondsClamped
       return
     }
     store.withIntake { intake in

@@ -63,7 +63,7 @@ package struct SegmentDecoder {
     started.removeAll(keepingCapacity: true)
     var scanner = ByteScanner(payload)
     guard let first = scanner.varint(), let time = scanner.zigzag(), let count = scanner.varint(),
-      count <= UInt64(LogFormat.mostSamples)
+      count <= UInt64(LogFormat.mostSamples), first < LogFormat.ordinalLimit
     else { throw LogDamage("a record's head is malformed") }
     record.first = first
     try readDefinitions(&scanner)

@@ -21,6 +21,8 @@ final class SegmentFile {
   let created: Int64
   /// How far whole, undamaged records go, in bytes.
   private(set) var position: Int
+  /// The sample behind the last one that was read.
+  private var end: Ordinal
   private(set) var decoder = SegmentDecoder()
 
   private let descriptor: CInt
@@ -43,6 +45,7 @@ final class SegmentFile {
         "read", path, reason: "it does not begin with the header of a segment of version 1", isDamage: true)
     }
     self.first = first
+    end = first
     self.created = created
     position = header.count
   }
@@ -50,7 +53,9 @@ final class SegmentFile {
   deinit { close(descriptor) }
 
   /// Reads the next record.
-  func next(into record: inout LogRecord) -> Next {
+  ///
+  /// - Parameter successor: where the next segment begins.
+  func next(into record: inout LogRecord, before successor: Ordinal? = nil) -> Next {
     guard fill(LogFormat.recordHeaderLength) else { return .end }
     var offset = position - bufferStart
     let (length, sum) = withBuffer { ($0.littleEndian32(at: offset), $0.littleEndian32(at: offset + 4)) }
@@ -70,6 +75,10 @@ final class SegmentFile {
       } catch { return error }
     }
     if let damage { return .damage(damage) }
+    guard record.first >= end, record.end <= successor ?? .max else {
+      return .damage(LogDamage("a record is of samples that stand elsewhere"))
+    }
+    end = record.end
     position += LogFormat.recordHeaderLength + Int(length)
     return .record
   }

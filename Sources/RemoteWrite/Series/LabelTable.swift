@@ -362,7 +362,9 @@ package struct LabelTable: ~Copyable {
 
   /// Appends the encoded field of a pair.
   func appendPair(_ pair: UInt32, to output: inout ByteWriter) {
-    pairBytes.elements.withUnsafeBytes { output.append(UnsafeRawBufferPointer(rebasing: $0[range(of: pairs[Int(pair)])])) }
+    pairBytes.elements.withUnsafeBytes {
+      output.append(UnsafeRawBufferPointer(rebasing: $0[range(of: pairs[Int(pair)])]))
+    }
   }
 
   /// The name and the value of a pair.
