@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "clinux.h"
 
+#include <malloc.h>
 #include <linux/btrfs.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
@@ -61,3 +62,5 @@ long clinux_getdents(int descriptor, void *buffer, unsigned long size) {
 int clinux_ioctl(int descriptor, unsigned long request, void *argument) {
   return ioctl(descriptor, request, argument);
 }
+
+void clinux_trim_heap(void) { malloc_trim(0); }

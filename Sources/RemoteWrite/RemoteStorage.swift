@@ -41,6 +41,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
   private let folder: LogFolder?
   private let writer: LogWriter?
   private let group: any EventLoopGroup
+  private let ceiling: MemoryCeiling?
   private let readers = NIOThreadPool(numberOfThreads: 1)
   private let logger: Logger
   private let state = Mutex(State())
@@ -49,12 +50,13 @@ public final class RemoteStorage: SampleSink, MetricSource {
   ///   - remotes: the receivers at the start.
   ///   - externalLabels: given to every series that has no label of that name.
   ///   - log: where samples are kept on disk; nil: nowhere.
+  ///   - memoryLimit: bytes that the process is to stay below; nil: as many as it takes.
   ///   - group: the event loops that the senders run on.
   /// - Throws: `LogError` when the log's folder cannot be used.
   public init(
     _ remotes: [Remote] = [], externalLabels: LabelSet = LabelSet(), limits: LabelLimits = LabelLimits(),
-    log options: LogOptions?,
-    group: any EventLoopGroup, logger: Logger
+    log options: LogOptions?, memoryLimit: Int? = nil, group: any EventLoopGroup,
+    logger: Logger
   ) throws {
     self.logger = logger
     self.group = group
@@ -72,6 +74,9 @@ public final class RemoteStorage: SampleSink, MetricSource {
         segmentBytes: options?.segmentBytes ?? .max))
     self.store = store
     writer = zip(folder, options).map { LogWriter(folder: $0, store: store, options: $1, log: logger) }
+    ceiling = memoryLimit.map {
+      MemoryCeiling(limit: $0, store: store, normalSamples: options?.samplesInMemory ?? 0, log: logger)
+    }
     apply(remotes)
   }
 
@@ -87,6 +92,10 @@ public final class RemoteStorage: SampleSink, MetricSource {
       return state.senders.compactMap(\.self)
     }
     for sender in senders { sender.start() }
+    if let ceiling {
+      // It ends with the event loop.
+      group.next().scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { _ in ceiling.look() }
+    }
   }
 
   /// Makes these the receivers. Those that stay as they are go on; one that is new gets what comes from now on, and one
@@ -206,6 +215,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
     let senders = senders
     let (counts, series, end) = store.withIntake { ($0.counts, $0.table.count, $0.ring.end) }
     IntakeMetrics.write(counts, series: series, to: metrics)
+    if let ceiling { CeilingMetrics.write(ceiling, to: metrics) }
     if let writer { LogMetrics.write(writer, to: metrics) }
     RemoteMetrics.write(
       senders.map { sender in

@@ -20,11 +20,12 @@ public struct HTTPScrapeFetcher: ScrapeFetcher {
 }
 
 extension Result<HTTPResponse, HTTPClientError> {
-  fileprivate var scrapeAnswer: Result<ScrapeResponse, ScrapeError> {
+  fileprivate var scrapeAnswer: Result<ScrapeAnswer, ScrapeError> {
     switch self {
     case .success(let response):
       .success(
-        ScrapeResponse(status: response.status, contentType: response.header("Content-Type"), body: response.body))
+        .response(
+          ScrapeResponse(status: response.status, contentType: response.header("Content-Type"), body: response.body)))
     case .failure(.bodyTooLarge): .failure(ScrapeError("body size limit exceeded", isBodyTooLarge: true))
     case .failure(let error): .failure(ScrapeError("\(error)"))
     }

@@ -107,7 +107,15 @@ public protocol ScrapeFetcher: Sendable {
 
 /// Fetches a target: to be called on the event loop, where the answer is given once. Gives what breaks it off; it is of
 /// no effect after the answer.
-public typealias ScrapeFetch = (any EventLoop, @escaping (Result<ScrapeResponse, ScrapeError>) -> Void) -> () -> Void
+public typealias ScrapeFetch = (any EventLoop, @escaping (Result<ScrapeAnswer, ScrapeError>) -> Void) -> () -> Void
+
+/// What there is of a target.
+public enum ScrapeAnswer: Sendable {
+  /// It answered by HTTP.
+  case response(ScrapeResponse)
+  /// It is this process.
+  case collected(CollectedMetrics)
+}
 
 extension RawSpan {
   fileprivate func equalsIgnoringCase(_ text: StaticString) -> Bool {

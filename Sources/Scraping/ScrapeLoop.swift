@@ -159,18 +159,27 @@ final class ScrapeLoop: @unchecked Sendable {
   }
 
   private func store(
-    _ answer: Result<ScrapeResponse, ScrapeError>, of target: Target, at timestamp: Int64, _ start: NIODeadline,
+    _ answer: Result<ScrapeAnswer, ScrapeError>, of target: Target, at timestamp: Int64, _ start: NIODeadline,
     _ startTime: Int64
   ) {
     guard isScraping, !hasEnded else { return }
     isScraping = false
     cancelScrape = nil
     var duration = Duration.zero
-    let fault = scraper.store(
-      answer, of: target, fallback: target.fallbackScrapeProtocol?.format, at: timestamp
-    ) {
+    func elapsed() -> Duration {
       duration = .nanoseconds((NIODeadline.now() - start).nanoseconds)
       return duration
+    }
+    let fault: ScrapeError?
+    switch answer {
+    case .success(.collected(let collected)):
+      fault = scraper.store(writers: collected.writers, of: target, at: timestamp, elapsed: elapsed)
+    case .success(.response(let response)):
+      fault = scraper.store(
+        .success(response), of: target, fallback: target.fallbackScrapeProtocol?.format, at: timestamp,
+        elapsed: elapsed)
+    case .failure(let error):
+      fault = scraper.store(.failure(error), of: target, at: timestamp, elapsed: elapsed)
     }
     let metadata = scraper.metadata.families
     shown.withLock { shown in

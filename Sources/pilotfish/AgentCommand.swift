@@ -34,10 +34,15 @@ enum AgentCommand {
     let client = HTTPClient(eventLoopGroup: group)
     let externalLabels = AgentConfiguration.externalLabels(configuration)
     let storage = try RemoteStorage(
-      AgentConfiguration.remotes(configuration, client, userAgent: userAgent), externalLabels: externalLabels, log: AgentStorageFlags.logOptions(flags), group: group, logger: logger)
+      AgentConfiguration.remotes(configuration, client, userAgent: userAgent), externalLabels: externalLabels,
+      log: AgentStorageFlags.logOptions(flags), memoryLimit: AgentStorageFlags.memoryLimit(flags), group: group,
+      logger: logger)
+    let sources = MetricSources()
+    let page = exporter.page(sources: [sources])
+    let own = OwnPage(page, path: exporter.path)
     let scraping = ScrapeManager(
-      sink: storage, fetcher: HTTPScrapeFetcher(client: client), group: group, userAgent: userAgent, hostname: hostname(),
-      externalLabels: externalLabels)
+      sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
+      userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
     let discovery = DiscoveryManager(log: logger) { jobs in scraping.apply(jobs.flatMap(\.active)) }
     let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, userAgent: userAgent)
@@ -51,10 +56,11 @@ enum AgentCommand {
 
     let pages = AgentPages(
       scraping: scraping, discovery: discovery, reload: flags[enableLifecycle] ? reload : nil, hostname: hostname())
-    var routes = exporter.routes(
-      sources: [scraping, storage, reload], links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
+    sources.add([scraping, storage, reload])
+    var routes = exporter.routes(page, links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
+    if exporter.isOpen { own.listen(on: server.addresses) }
     try storage.start { scraping.metadata() }
     discovery.apply(configuration.scrapeConfigs)
     logger.info(

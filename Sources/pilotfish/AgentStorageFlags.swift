@@ -1,4 +1,5 @@
 import Flags
+import Kernel
 import RemoteWrite
 
 /// The agent's flags for what it keeps on disk and in memory; named as Prometheus' where it has them.
@@ -19,13 +20,23 @@ enum AgentStorageFlags {
     "storage.agent.retention.size", ByteSize(8 << 30),
     "Size of the log at which the oldest samples are deleted, sent or not; 0 is no limit.")
   static let noLockfile = Flag("storage.agent.no-lockfile", false, "Do not create lockfile in data directory.")
+  static let memoryLimit = Flag(
+    "agent.memory-limit", ByteSize(0),
+    "Memory to stay below: near it new series are refused, and nothing else is lost. 0 is the limit of the cgroup, if "
+      + "it has one.")
   static let flushDeadline = Flag(
     "storage.remote.flush-deadline", Duration.seconds(20), "How long to wait flushing samples on shutdown.")
 
   static let definitions = [
     path.definition, segmentSize.definition, syncInterval.definition, retentionMinimum.definition,
-    retentionMaximum.definition, retentionSize.definition, noLockfile.definition, flushDeadline.definition,
+    retentionMaximum.definition, retentionSize.definition, noLockfile.definition, memoryLimit.definition,
+    flushDeadline.definition,
   ]
+
+  /// Bytes; nil: none.
+  static func memoryLimit(_ flags: FlagValues) -> Int? {
+    flags[memoryLimit].bytes > 0 ? flags[memoryLimit].bytes : ProcessMemory.cgroupLimit()
+  }
 
   static func logOptions(_ flags: FlagValues) -> LogOptions {
     var options = LogOptions(path: flags[path])

@@ -17,7 +17,7 @@ enum ExporterCommand {
     let logger = CommonFlags.makeLogger(flags)
     let exporter = try Exporter(flags, logger: logger)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    let server = try await exporter.listen(routes: exporter.routes(sources: []), group: group)
+    let server = try await exporter.listen(routes: exporter.routes(exporter.page()), group: group)
     await Service.run(logger: logger) {
       logger.warning("SIGHUP ignored: the exporter reads its configuration at start only")
     }
@@ -59,14 +59,18 @@ struct Exporter {
     return sockets.map { ListenAddress(descriptor: $0) }
   }
 
-  /// `/` and `/metrics`.
+  /// What `/metrics` shows.
   ///
-  /// - Parameter sources: what else is to be shown on `/metrics`.
-  func routes(sources: [any MetricSource], links: [(path: String, text: String)] = []) -> WebRoutes {
-    let path = flags[CommonFlags.telemetryPath]
-    let page = MetricsPage(
+  /// - Parameter sources: what else than collectors is to be shown there.
+  func page(sources: [any MetricSource] = []) -> MetricsPage {
+    MetricsPage(
       runner: runner, sources: sources, showsExporterMetrics: !flags[CommonFlags.disableExporterMetrics],
       logger: logger)
+  }
+
+  /// `/` and `/metrics`.
+  func routes(_ page: MetricsPage, links: [(path: String, text: String)] = []) -> WebRoutes {
+    let path = flags[CommonFlags.telemetryPath]
     var routes = WebRoutes()
     let landing = LandingPage.html(
       title: "Node Exporter", description: "pilotfish", version: Version.summary,
@@ -75,6 +79,10 @@ struct Exporter {
     routes[path] = page.handler(maximum: flags[CommonFlags.maxRequests])
     return routes
   }
+
+  /// Whether whoever asks for `/metrics` gets it, by plain HTTP.
+  var isOpen: Bool { access == nil }
+  var path: String { flags[CommonFlags.telemetryPath] }
 
   func listen(routes: WebRoutes, group: any EventLoopGroup) async throws -> WebServer {
     let server = try await WebServer.start(addresses, routes: routes, access: access, group: group)

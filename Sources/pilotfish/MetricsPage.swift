@@ -4,6 +4,7 @@ import HostMetrics
 import Kernel
 import Logging
 import NIOCore
+import Scraping
 import Synchronization
 import Web
 
@@ -48,6 +49,13 @@ final class MetricsPage: Sendable {
       // What only the first scrapes run has run now.
       if scrapes.add(1, ordering: .relaxed).newValue == 2 { ProgramText.release() }
       respond(WebResponse(contentType: contentType, body: body))
+    }
+  }
+
+  /// Collects what the page shows without rendering it.
+  func collect(within time: Duration, _ done: @escaping @Sendable (CollectedMetrics) -> Void) {
+    runner.gather(Array(runner.names.indices), timeout: time) { [self] gathering in
+      done(renderer.withLock { $0.collected(gathering) })
     }
   }
 
@@ -114,6 +122,22 @@ final class MetricsPage: Sendable {
     func render(_ gathering: Gathering, as format: ExpositionFormat) -> ByteBuffer {
       own.removeAll()
       summary.removeAll()
+      writeOwn(to: own)
+      output.removeAll()
+      exposition.render([own] + gathering.writers(summary: summary), as: format, into: &output)
+      report(exposition.duplicates)
+      return output.withUnsafeBytes { ByteBuffer(bytes: $0) }
+    }
+
+    /// The same without rendering it, in memory of its own.
+    func collected(_ gathering: Gathering) -> CollectedMetrics {
+      let own = MetricWriter()
+      writeOwn(to: own)
+      return CollectedMetrics([own] + gathering.writers(summary: MetricWriter()), of: gathering)
+    }
+
+    /// What is not of the collectors.
+    private func writeOwn(to own: MetricWriter) {
       own.begin(Self.buildInfo)
       own.label(Version.branch)
       own.label(Version.architecture)
@@ -125,10 +149,6 @@ final class MetricsPage: Sendable {
       own.end(1.0)
       process?.write(to: own)
       for source in sources { source.write(to: own) }
-      output.removeAll()
-      exposition.render([own] + gathering.writers(summary: summary), as: format, into: &output)
-      report(exposition.duplicates)
-      return output.withUnsafeBytes { ByteBuffer(bytes: $0) }
     }
 
     /// Names each family with refused series once.
@@ -177,5 +197,16 @@ private final class ScrapeRequests: MetricSource {
       writer.label(cause)
       writer.end(0.0)
     }
+  }
+}
+
+/// Sources that come to be after the page that shows them.
+final class MetricSources: MetricSource {
+  private let sources = Mutex<[any MetricSource]>([])
+
+  func add(_ more: [any MetricSource]) { sources.withLock { $0 += more } }
+
+  func write(to writer: MetricWriter) {
+    for source in sources.withLock({ $0 }) { source.write(to: writer) }
   }
 }

@@ -30,7 +30,7 @@ private struct FakeFetcher: ScrapeFetcher {
     { eventLoop, completion in
       requests.yield(request)
       if let answer {
-        eventLoop.assumeIsolated().execute { completion(.success(answer)) }
+        eventLoop.assumeIsolated().execute { completion(.success(.response(answer))) }
         return {}
       }
       return { completion(.failure(ScrapeError("broken off"))) }

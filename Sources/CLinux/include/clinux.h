@@ -24,6 +24,9 @@
 /// Names the calling thread, as ps and top show it; at most 15 bytes (pthread_setname_np(3)).
 void clinux_name_thread(const char *name);
 
+/// Gives memory that is free back to the kernel (malloc_trim(3)).
+void clinux_trim_heap(void);
+
 /// Opens a counter of all that runs on a CPU (perf_event_open(2)), stopped. Its values are read with the times for which
 /// it was enabled and was running; those of a group together, from its leader.
 ///

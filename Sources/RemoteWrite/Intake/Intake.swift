@@ -37,8 +37,8 @@ struct Intake: ~Copyable {
   var unloggedEnd: Ordinal
   /// Whether records are made for the log.
   var isLogged: Bool
-  /// Whether new series are refused because memory is short.
-  var refusesSeries = false
+  /// New series that memory is there for.
+  var newSeriesLeft = Int.max
   /// Bytes of a segment, about.
   let segmentBytes: Int
 
@@ -77,11 +77,12 @@ struct Intake: ~Copyable {
       return nil
     }
     if table.count > numbers {
-      guard !refusesSeries else {
+      guard newSeriesLeft > 0 else {
         counts.refusedForMemory += 1
         release(number)
         return nil
       }
+      newSeriesLeft -= 1
       counts.createdSeries += 1
     }
     return SeriesID(rawValue: number)

@@ -1,5 +1,17 @@
 import Exposition
 
+/// How near the limit of memory is.
+enum CeilingMetrics {
+  private static let limit = MetricFamily.gauge("pilotfish_memory_limit_bytes", "What the process is to stay below.")
+  private static let pressure = MetricFamily.gauge(
+    "pilotfish_memory_pressure", "0: there is room; 1: the newest samples take less room; 2: new series are refused.")
+
+  static func write(_ ceiling: MemoryCeiling, to writer: MetricWriter) {
+    writer.sample(limit, Double(ceiling.limit))
+    writer.sample(pressure, Double(ceiling.pressure.rawValue))
+  }
+}
+
 /// What came in, for all remotes together.
 enum IntakeMetrics {
   private static let table: [(family: MetricFamily, value: @Sendable (Intake.Counts, Int) -> Double)] = [

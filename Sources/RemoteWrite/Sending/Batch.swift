@@ -60,7 +60,11 @@ final class Batch {
     // A series stays whole, if it is not all there is: its samples must arrive in order.
     let samples = outgoing.samples
     while middle < part.range.upperBound, samples[middle].series == samples[middle - 1].series { middle += 1 }
-    if middle == part.range.upperBound { middle = part.range.lowerBound + part.range.count / 2 }
+    if middle == part.range.upperBound {
+      // One series: a search would send its second half first.
+      if isSearch { return false }
+      middle = part.range.lowerBound + part.range.count / 2
+    }
     // The other half of a search in which this part stood is asked on its own.
     if !isSearch, part.isSecond, let refused = part.halves?.refused {
       rest.append(Part(range: refused.range, halves: nil))
