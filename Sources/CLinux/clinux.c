@@ -64,3 +64,5 @@ int clinux_ioctl(int descriptor, unsigned long request, void *argument) {
 }
 
 void clinux_trim_heap(void) { malloc_trim(0); }
+
+void clinux_map_blocks_from(int bytes) { mallopt(M_MMAP_THRESHOLD, bytes); }

@@ -44,6 +44,10 @@ public enum ProcessMemory {
   /// Gives memory that is free back to the kernel.
   public static func trim() { clinux_trim_heap() }
 
+  /// Large tables that have grown give their old memory back at once. Left to itself, glibc raises the size from which
+  /// it does so with each one that is freed, and keeps the holes: a fifth of the agent's memory at 447,000 series.
+  public static func mapLargeBlocks() { clinux_map_blocks_from(512 << 10) }
+
   private static func number(in path: String) -> Int? {
     guard let text = read(path) else { return nil }
     var scanner = ByteScanner(text.span.bytes)

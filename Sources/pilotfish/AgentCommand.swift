@@ -4,6 +4,7 @@ import Exposition
 import Flags
 import Glibc
 import HTTPClient
+import Kernel
 import Logging
 import NIOPosix
 import RemoteWrite
@@ -21,6 +22,7 @@ enum AgentCommand {
     "web.enable-lifecycle", false, "Enable reload via HTTP request.")
 
   static func run(_ arguments: [String]) async throws {
+    ProcessMemory.mapLargeBlocks()
     let flags = try CommonFlags.parse(
       arguments, usage: usage, program: "pilotfish",
       more: [

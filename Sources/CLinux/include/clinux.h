@@ -27,6 +27,10 @@ void clinux_name_thread(const char *name);
 /// Gives memory that is free back to the kernel (malloc_trim(3)).
 void clinux_trim_heap(void);
 
+/// From now on blocks of this many bytes and more are mapped one by one, and go back to the kernel when they are freed
+/// (mallopt(3), M_MMAP_THRESHOLD).
+void clinux_map_blocks_from(int bytes);
+
 /// Opens a counter of all that runs on a CPU (perf_event_open(2)), stopped. Its values are read with the times for which
 /// it was enabled and was running; those of a group together, from its leader.
 ///

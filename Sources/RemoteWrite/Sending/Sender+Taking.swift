@@ -1,0 +1,159 @@
+import Exposition
+import NIOCore
+import NIOPosix
+
+/// Where the next samples come from: memory, or the log.
+extension Sender {
+  /// Takes samples up to a full batch, or up to one of a series that is on its way.
+  func take(_ intake: inout Intake, _ mark: UInt8) -> Next {
+    let stop = chunk?.end ?? intake.ring.end
+    let cutoff = ageCutoff()
+    var outgoing = Outgoing(samples: [])
+    let most = max(options.queue.maxSamplesPerSend, 1)
+    outgoing.samples.reserveCapacity(min(most, Int(min(stop - position, 1 << 20))))
+    var carried = chunk.map { $0.attachments[...] } ?? intake.ring.attachments(in: position..<stop)
+    if marks.count < intake.table.numbers {
+      marks += repeatElement(0, count: intake.table.numbers + intake.table.numbers / 8 - marks.count)
+    }
+    hasRepeats = false
+    var dropped: [RemoteStatistics.DropReason: UInt64] = [:]
+    var ordinal = position
+    while ordinal < stop, outgoing.samples.count < most {
+      if let skip = skips.first, ordinal >= skip.lowerBound {
+        if ordinal < skip.upperBound {
+          let next = min(skip.upperBound, stop)
+          if let chunk { for place in ordinal..<next { letGo(chunk, place, &intake) } }
+          ordinal = next
+        }
+        if ordinal >= skip.upperBound { skips.removeFirst() }
+        continue
+      }
+      var sample = chunk.map { $0.samples[Int(ordinal - $0.first)] } ?? intake.ring[ordinal]
+      let reason = dropReason(&sample, cutoff, &intake)
+      if reason == nil {
+        let holder = marks[Int(sample.series.rawValue)]
+        if holder != 0 {
+          // Another batch has the series: this one ends here, and waits for it if it is empty.
+          guard holder == mark else { break }
+          hasRepeats = true
+        }
+      }
+      while let first = carried.first, first.ordinal < ordinal { carried.removeFirst() }
+      while let first = carried.first, first.ordinal == ordinal {
+        if reason == nil { outgoing.attachments.append((outgoing.samples.count, first.content)) }
+        carried.removeFirst()
+      }
+      if let reason {
+        dropped[reason, default: 0] += 1
+      } else {
+        marks[Int(sample.series.rawValue)] = mark
+        intake.table.hold(sample.series.rawValue)
+        outgoing.samples.append(sample)
+      }
+      if let chunk { letGo(chunk, ordinal, &intake) }
+      ordinal += 1
+    }
+    if !dropped.isEmpty {
+      shown.withLock { shown in for (reason, count) in dropped { shown.dropped[reason, default: 0] += count } }
+    }
+    intake.forgetReclaimed()
+    guard ordinal > position else { return .blocked }
+    // What is on its way stays in memory: it may have to be taken back.
+    intake.readers[index].position = rewindPosition
+    defer { position = ordinal }
+    return .taken(position..<ordinal, outgoing)
+  }
+
+  /// The oldest sample that is not sent or given up.
+  var rewindPosition: Ordinal { batches.first?.range.lowerBound ?? position }
+
+  func letGo(_ chunk: LogChunk, from first: Ordinal) {
+    guard first < chunk.end else { return }
+    store.withIntake { intake in
+      for place in first..<chunk.end { self.letGo(chunk, place, &intake) }
+      intake.forgetReclaimed()
+    }
+  }
+
+  @inline(__always)
+  func letGo(_ chunk: LogChunk, _ ordinal: Ordinal, _ intake: inout Intake) {
+    let series = chunk.samples[Int(ordinal - chunk.first)].series
+    if series != LogReader.refusedSeries { intake.table.letGo(series.rawValue) }
+  }
+
+  /// Why the sample is not sent; nil when it is: then its series is the one under which this remote gets it.
+  @inline(__always)
+  func dropReason(
+    _ sample: inout Sample, _ cutoff: Int64, _ intake: inout Intake
+  ) -> RemoteStatistics.DropReason? {
+    if sample.timestamp < cutoff { return .tooOld }
+    if sample.series == LogReader.refusedSeries { return .refusedSeries }
+    guard intake.readers[index].map != nil else { return nil }
+    guard let mapped = intake.readers[index].map!.number(for: sample.series.rawValue, in: &intake.table) else {
+      return .relabeled
+    }
+    sample.series = SeriesID(rawValue: mapped)
+    if marks.count <= Int(mapped) { marks += repeatElement(0, count: Int(mapped) + 1024 - marks.count) }
+    return nil
+  }
+
+  /// Samples from before this are too old to send; milliseconds since the epoch.
+  func ageCutoff() -> Int64 {
+    guard let limit = options.queue.sampleAgeLimit, limit > .zero else { return .min }
+    return WallClock.milliseconds - limit.milliseconds
+  }
+
+  // MARK: Reading the log
+
+  func read() {
+    guard let reader, !isReading else { return }
+    isReading = true
+    let position = position
+    let mustReopen = mustReopen
+    self.mustReopen = false
+    readers.submit { [self] state in
+      guard case .active = state else { return }
+      if mustReopen { reader.close() }
+      let chunk = reader.read(from: position, count: Self.chunkLength) { journal.damaged($0) }
+      eventLoop.execute { self.received(chunk, from: position) }
+    }
+  }
+
+  func received(_ chunk: LogChunk, from wanted: Ordinal) {
+    isReading = false
+    guard wanted == position, !isStopped else {
+      // Batches were taken back meanwhile.
+      letGo(chunk, from: chunk.first)
+      return pump()
+    }
+    if chunk.samples.isEmpty {
+      // What was never written will not come; for the rest, the writer is a moment behind memory.
+      let (start, unlogged) = store.withIntake { ($0.ring.start, $0.unloggedEnd) }
+      let end = chunk.gap == .damage ? start : min(start, unlogged)
+      guard end > position else { return setAlarm(.now() + .milliseconds(50)) }
+      countLost(end - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged))
+      position = end
+    } else {
+      let start = store.withIntake { $0.ring.start }
+      if chunk.first > max(position, start) {
+        // Memory still holds the end of what the log lacks.
+        letGo(chunk, from: chunk.first)
+        mustReopen = true
+        if start > position { countLost(start - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged)) }
+        position = max(position, start)
+      } else {
+        if chunk.first > position {
+          countLost(chunk.first - position, RemoteStatistics.DropReason(chunk.gap ?? .unlogged))
+          position = chunk.first
+        }
+        self.chunk = chunk
+      }
+    }
+    pump()
+  }
+
+  func countLost(_ count: Ordinal, _ reason: RemoteStatistics.DropReason) {
+    shown.withLock { $0.dropped[reason, default: 0] += count }
+    journal.lost(count, reason.rawValue)
+  }
+}
