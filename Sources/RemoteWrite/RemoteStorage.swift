@@ -119,8 +119,21 @@ public final class RemoteStorage: SampleSink, MetricSource {
         state.senders.append(sender)
         if state.isStarted { sender.start() }
       }
-      let keys = Set(remotes.map(\.options.key))
-      for key in folder?.acknowledgements().keys.map({ $0 }) ?? [] where !keys.contains(key) { writer?.forget(key) }
+      forgetOthers(than: Set(remotes.map(\.options.key)))
+    }
+  }
+
+  /// Remotes that have a place in the log and are configured no more lose it.
+  private func forgetOthers(than keys: Set<String>) {
+    guard let folder, let writer else { return }
+    let end = store.withIntake { $0.ring.end }
+    for (key, acknowledgement) in folder.acknowledgements() where !keys.contains(key) {
+      if acknowledgement.first < end {
+        logger.warning(
+          "A remote_write is gone, or has another name or URL; what it had not acknowledged is not sent",
+          metadata: ["samples": "\(end - acknowledgement.first)"])
+      }
+      writer.forget(key)
     }
   }
 
