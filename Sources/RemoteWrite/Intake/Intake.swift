@@ -11,7 +11,6 @@ struct Intake: ~Copyable {
     var unknownSeries: UInt64 = 0
     var refusedSeries: UInt64 = 0
     var refusedForMemory: UInt64 = 0
-    var createdSeries: UInt64 = 0
     var deletedSeries: UInt64 = 0
     /// Samples that are in memory only, because the log could not be written.
     var unlogged: UInt64 = 0
@@ -83,7 +82,6 @@ struct Intake: ~Copyable {
         return nil
       }
       newSeriesLeft -= 1
-      counts.createdSeries += 1
     }
     return SeriesID(rawValue: number)
   }

@@ -60,25 +60,24 @@ final class LogWriter: Sendable {
 
   /// There are records to be written.
   func wake() {
-    let isAsleep = work.withLock { work in
-      work.hasRecords = true
-      return work.isAsleep
-    }
-    if isAsleep { work.signal() }
+    tell { $0.hasRecords = true }
   }
 
   func acknowledge(_ remote: String, _ acknowledgement: Acknowledgement) {
-    let isAsleep = work.withLock { work in
-      work.acknowledgements[remote] = acknowledgement
-      return work.isAsleep
-    }
-    if isAsleep { work.signal() }
+    tell { $0.acknowledgements[remote] = acknowledgement }
   }
 
   /// The remote is not configured any more.
   func forget(_ remote: String) {
-    work.withLock { $0.forgotten.append(remote) }
-    work.signal()
+    tell { $0.forgotten.append(remote) }
+  }
+
+  private func tell(_ change: (inout Work) -> Void) {
+    let isAsleep = work.withLock { work in
+      change(&work)
+      return work.isAsleep
+    }
+    if isAsleep { work.signal() }
   }
 
   /// Writes and syncs all, and ends the thread. Returns within `seconds` even when the disk is stuck.
@@ -166,10 +165,7 @@ final class LogWriter: Sendable {
       return intake.ring.end
     }
     guard state.pending.bytes.count > 0, state.retryAt == nil else { return }
-    if !state.isDirty {
-      state.isDirty = true
-      state.nextSync = MonotonicClock.now + options.syncInterval.nanosecondsClamped
-    }
+    needSync(&state)
     var start = 0
     do throws(LogError) {
       for (offset, first) in state.pending.segments {
@@ -265,6 +261,13 @@ final class LogWriter: Sendable {
     if wasFailing { log.info("The log is written again") }
   }
 
+  /// What was written is brought to the disk within the interval.
+  private func needSync(_ state: inout ThreadState) {
+    guard !state.isDirty else { return }
+    state.isDirty = true
+    state.nextSync = MonotonicClock.now + options.syncInterval.nanosecondsClamped
+  }
+
   private func sync(_ state: inout ThreadState) {
     state.isDirty = false
     if state.descriptor >= 0 { fdatasync(state.descriptor) }
@@ -277,10 +280,7 @@ final class LogWriter: Sendable {
   private func write(_ acknowledgement: Acknowledgement, of remote: String, _ state: inout ThreadState) {
     state.acknowledgements[remote] = acknowledgement
     if state.cursors[remote] == nil { state.cursors[remote] = try? CursorFile(path: folder.cursorPath(remote)) }
-    if state.cursors[remote]?.write(acknowledgement) == true, !state.isDirty {
-      state.isDirty = true
-      state.nextSync = MonotonicClock.now + options.syncInterval.nanosecondsClamped
-    }
+    if state.cursors[remote]?.write(acknowledgement) == true { needSync(&state) }
   }
 
   private func drop(_ remote: String, _ state: inout ThreadState) {

@@ -184,23 +184,6 @@ enum RemoteMetrics {
     "prometheus_remote_storage_sent_batch_duration_seconds", .histogram,
     "Duration of send calls to the remote storage.", labels: labels)
 
-  /// What comes in, for all remotes together.
-  static let samplesIn = MetricFamily.counter(
-    "prometheus_remote_storage_samples_in_total",
-    "Samples in to remote storage, compare to samples out for queue managers.")
-  static let highestTimestamp = MetricFamily.gauge(
-    "prometheus_remote_storage_highest_timestamp_in_seconds",
-    "Highest timestamp that has come into the remote storage via the Appender interface, in seconds since epoch. "
-      + "Initialized to 0 when no data has been received yet.")
-  static let series = MetricFamily.gauge(
-    "pilotfish_remote_write_series", "Series that are registered or have samples queued.")
-  static let seriesRefused = MetricFamily.counter(
-    "pilotfish_remote_write_series_refused_total",
-    "Series refused because a label is not valid, too long, or there are too many.")
-  static let unknownSeries = MetricFamily.counter(
-    "pilotfish_remote_write_samples_unknown_series_total",
-    "Samples dropped because their series is not registered.")
-
   static func write(_ remotes: [RemoteSnapshot], to writer: MetricWriter) {
     for (family, value) in table {
       for remote in remotes {

@@ -56,8 +56,7 @@ struct RemoteStatistics: Sendable {
   var highestSentTimestamp: Int64 = 0
   var requestDurations = DurationHistogram()
 
-  /// The next sample to be sent, and the first one that is not acknowledged.
-  var position: Ordinal = 0
+  /// The first sample that is not acknowledged.
   var acknowledged: Ordinal = 0
   /// Requests on their way, and how many there may be.
   var inFlight = 0

@@ -1,5 +1,3 @@
-import Bytes
-import Compression
 import Exposition
 import HTTPClient
 import NIOCore
@@ -24,19 +22,9 @@ extension Sender {
     let part = families.prefix(max(options.metadata.maxPerSend, 1))
     guard !part.isEmpty, !isStopped else { return }
     encoder1.encode(part)
-    block.removeAll()
-    Snappy.compress(encoder1.message.bytes, into: &block)
-    let body = block.withUnsafeBytes { ByteBuffer(bytes: $0) }
-    var request = HTTPRequest(method: "POST", url: options.url, headers: headers(0), body: body)
-    do {
-      try decorate?(&request)
-    } catch {
-      shown.withLock { $0.metadataFailed += UInt64(part.count) }
-      return
-    }
-    let limits = HTTPLimits(timeout: options.timeout, bodyBytes: 1 << 20, redirects: 0)
-    transport(request, limits, eventLoop) { result in
-      if case .success(let response) = result, (200...299).contains(response.status) {
+    let body = compressed(.v1)
+    post(body, 0) { answer, _ in
+      if case .response(let response) = answer, (200...299).contains(response.status) {
         self.shown.withLock { shown in
           shown.metadataSent += UInt64(part.count)
           shown.metadataBytes += UInt64(body.readableBytes)

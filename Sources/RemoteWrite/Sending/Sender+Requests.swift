@@ -22,12 +22,17 @@ extension Sender {
     if body.readableBytes > options.queue.maxRequestBytes, batch.split(batch.part, isSearch: false) {
       return proceed(batch)
     }
-    var request = HTTPRequest(method: "POST", url: options.url, headers: headers(batch.attempt), body: body)
     batch.isSending = true
+    post(body, batch.attempt) { self.answered(batch, $0, after: $1) }
+  }
+
+  /// Asks the receiver, and gives its answer and how long it took.
+  func post(_ body: ByteBuffer, _ attempt: Int, _ done: @escaping (Answer, Duration) -> Void) {
+    var request = HTTPRequest(method: "POST", url: options.url, headers: headers(attempt), body: body)
     do {
       try decorate?(&request)
     } catch {
-      return answered(batch, .failure("\(error)"), after: .zero)
+      return done(.failure("\(error)"), .zero)
     }
     let start = ContinuousClock.now
     let limits = HTTPLimits(timeout: options.timeout, bodyBytes: 1 << 20, redirects: 0)
@@ -40,7 +45,7 @@ extension Sender {
         answer = .response(HTTPResponse(status: status, headers: [], body: ByteBuffer()))
       case .failure(let error): answer = .failure("\(error)")
       }
-      self.answered(batch, answer, after: .now - start)
+      done(answer, .now - start)
     }
   }
 
@@ -60,12 +65,17 @@ extension Sender {
     batch.oldest = samples.lazy.map(\.timestamp).filter { $0 >= cutoff }.min() ?? .max
     let unsent = samples.count - batch.content.samples - batch.content.histograms
     if unsent > 0, batch.attempt > 0 { shown.withLock { $0.dropped[.tooOld, default: 0] += UInt64(unsent) } }
+    batch.body = compressed(version)
+  }
+
+  /// What the version's encoder has made.
+  func compressed(_ version: RemoteWriteVersion) -> ByteBuffer {
     block.removeAll()
     switch version {
     case .v1: Snappy.compress(encoder1.message.bytes, into: &block)
     case .v2: Snappy.compress(encoder2.message.bytes, into: &block)
     }
-    batch.body = block.withUnsafeBytes { ByteBuffer(bytes: $0) }
+    return block.withUnsafeBytes { ByteBuffer(bytes: $0) }
   }
 
   func headers(_ attempt: Int) -> [(name: String, value: String)] {

@@ -100,7 +100,6 @@ final class Sender: @unchecked Sendable {
     holdBackoff = Backoff(options.holdBackoff)
     var statistics = RemoteStatistics()
     statistics.acknowledged = acknowledgement.first
-    statistics.position = acknowledgement.first
     shown = Mutex(statistics)
   }
 
@@ -244,7 +243,7 @@ final class Sender: @unchecked Sendable {
 
   /// All of a stretch is sent or given up.
   func finished(_ range: Range<Ordinal>) {
-    let first = batches.first?.range.lowerBound ?? position
+    let first = rewindPosition
     if range.upperBound > first {
       let place = ahead.partitioningIndex { $0.lowerBound >= range.lowerBound }
       if place > 0, ahead[place - 1].upperBound == range.lowerBound {
@@ -261,7 +260,6 @@ final class Sender: @unchecked Sendable {
   func noteProgress() {
     let oldest = waitingSince
     shown.withLock { shown in
-      shown.position = position
       shown.inFlight = batches.count
       shown.window = window
       shown.waitingSince = oldest

@@ -346,17 +346,6 @@ package struct LabelTable: ~Copyable {
     redescribed.removeAll()
   }
 
-  /// Calls `body` with each pair's number and its encoded field, in the order of the names.
-  @inline(__always)
-  func forEachPair(of number: UInt32, _ body: (UInt32, UnsafeRawBufferPointer) -> Void) {
-    pairBytes.elements.withUnsafeBytes { all in
-      for index in range(of: series[Int(number)]) {
-        let pair = lists.elements[index]
-        body(pair, UnsafeRawBufferPointer(rebasing: all[range(of: pairs[Int(pair)])]))
-      }
-    }
-  }
-
   /// The pairs of the series.
   func pairNumbers(of number: UInt32) -> ArraySlice<UInt32> { lists.elements[range(of: series[Int(number)])] }
 
@@ -417,10 +406,7 @@ package struct LabelTable: ~Copyable {
   /// The series' labels, decoded.
   func labels(of number: UInt32) -> LabelSet {
     var labels = LabelSet()
-    forEachPair(of: number) { _, field in
-      let pair = LabelPair(field)
-      labels.append(pair.name, pair.value)
-    }
+    for pair in pairNumbers(of: number) { withPair(pair) { labels.append($0, $1) } }
     return labels
   }
 
@@ -457,8 +443,4 @@ struct LabelPair: ~Escapable {
     self.name = _overrideLifetime(name, borrowing: field)
     self.value = _overrideLifetime(value, borrowing: field)
   }
-}
-
-extension RawSpan {
-  fileprivate var isUTF8: Bool { withUnsafeBytes { String(validating: $0, as: UTF8.self) != nil } }
 }
