@@ -200,12 +200,6 @@ public struct ScrapeConfiguration: Sendable {
   }
 }
 
-/// What Prometheus' HTTP client takes, in every block that has one.
-let httpClientKeys = [
-  "basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file", "tls_config", "proxy_url", "no_proxy",
-  "proxy_from_environment", "proxy_connect_header", "follow_redirects", "enable_http2", "http_headers",
-]
-
 /// Puts variables of the environment in the place of `$NAME` and `${NAME}` as Go's os.Expand does; `$$` is a dollar
 /// sign. A variable that is not there is empty, as Prometheus has it.
 private func expand(_ text: String, _ environment: (String) -> String?) -> String {

@@ -1,5 +1,4 @@
 import Configuration
-import Logging
 
 /// A mechanism of discovery at work for one job.
 public protocol Discovery: Sendable {
@@ -17,9 +16,9 @@ enum Mechanism: Hashable, Sendable {
   /// Those of a job; what stands in the configuration itself needs none.
   static func all(of job: ScrapeConfiguration) -> [Mechanism] { job.fileDiscoveries.map(Mechanism.file) }
 
-  func start(log: Logger) -> any Discovery {
+  func start(_ environment: DiscoveryEnvironment) -> any Discovery {
     switch self {
-    case .file(let configuration): FileDiscovery(configuration, log: log)
+    case .file(let configuration): FileDiscovery(configuration, log: environment.log)
     }
   }
 }

@@ -1,6 +1,5 @@
 import Configuration
 import Exposition
-import Logging
 import Synchronization
 
 /// Runs the mechanisms of all jobs and tells what the targets are, as often as that changes.
@@ -35,7 +34,7 @@ public final class DiscoveryManager: Sendable {
     var isStopped = false
   }
 
-  private let log: Logger
+  private let environment: DiscoveryEnvironment
   private let state = Mutex(State())
   private let changed = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
   private let teller: Mutex<Task<Void, Never>?> = Mutex(nil)
@@ -44,9 +43,10 @@ public final class DiscoveryManager: Sendable {
   ///   - settling: how long a change waits for others.
   ///   - onChange: takes what all jobs have now; called one at a time.
   public init(
-    settling: Duration = .milliseconds(100), log: Logger, onChange: @escaping @Sendable ([JobTargets]) -> Void
+    settling: Duration = .milliseconds(100), environment: DiscoveryEnvironment,
+    onChange: @escaping @Sendable ([JobTargets]) -> Void
   ) {
-    self.log = log
+    self.environment = environment
     let changes = changed.stream
     let task = Task { [weak self] in
       var faults: Set<String> = []
@@ -80,7 +80,7 @@ public final class DiscoveryManager: Sendable {
         let inherited = ended.filter { $0.key.job == key.job }.values.map(\.groups)
         state.started += 1
         let number = state.started
-        let discovery = key.mechanism.start(log: log)
+        let discovery = key.mechanism.start(environment)
         let task = Task { [weak self] in
           await discovery.run { [weak self] groups in self?.take(groups, from: key, number) }
         }
@@ -149,7 +149,8 @@ public final class DiscoveryManager: Sendable {
         let text = "\(job.jobName): \(fault)"
         faults.insert(text)
         if !known.contains(text) {
-          log.error("Creating target failed", metadata: ["scrape_pool": "\(job.jobName)", "error": "\(fault)"])
+          environment.log.error(
+            "Creating target failed", metadata: ["scrape_pool": "\(job.jobName)", "error": "\(fault)"])
         }
       }
     }

@@ -67,6 +67,19 @@ public final class HTTPClient: Sendable {
     }.get()
   }
 
+  /// Sends a request and gives the body of a 200 as it comes: `onPart` is called on an event loop with bytes of it,
+  /// decompressed, in order; the answer's own body is empty then. `limits.bodyBytes` bounds what is not handed on.
+  public func send(
+    _ request: HTTPRequest, limits: HTTPLimits, onPart: @escaping @Sendable (ByteBuffer) -> Void
+  ) async throws(HTTPClientError) -> HTTPResponse {
+    var response = try await send(request, limits: limits)
+    if response.status == 200 {
+      onPart(response.body)
+      response.body = ByteBuffer()
+    }
+    return response
+  }
+
   /// Closes the idle connections. Requests under way still get their answers; new ones are refused.
   public func shutdown() async {
     let pools = state.withLock { state in

@@ -8,14 +8,18 @@ public struct HTTPRequest: Sendable {
   /// In the order in which they are sent. `Host`, `Content-Length` and `Connection` are the client's own.
   public var headers: [(name: String, value: String)]
   public var body: ByteBuffer
+  /// TLS, credentials and proxy; nil: none of them.
+  public var access: HTTPAccess?
 
   public init(
-    method: String = "GET", url: HTTPURL, headers: [(name: String, value: String)] = [], body: ByteBuffer = .init()
+    method: String = "GET", url: HTTPURL, headers: [(name: String, value: String)] = [], body: ByteBuffer = .init(),
+    access: HTTPAccess? = nil
   ) {
     self.method = method
     self.url = url
     self.headers = headers
     self.body = body
+    self.access = access
   }
 }
 

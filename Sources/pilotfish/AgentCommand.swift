@@ -45,7 +45,9 @@ enum AgentCommand {
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
-    let discovery = DiscoveryManager(log: logger) { jobs in scraping.apply(jobs.flatMap(\.active)) }
+    let discovery = DiscoveryManager(environment: DiscoveryEnvironment(client: client, log: logger)) { jobs in
+      scraping.apply(jobs.flatMap(\.active))
+    }
     let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, userAgent: userAgent)
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }

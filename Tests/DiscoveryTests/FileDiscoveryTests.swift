@@ -1,11 +1,15 @@
 import Configuration
+import HTTPClient
 import Logging
+import NIOPosix
 import TestSupport
 import Testing
 
 @testable import Discovery
 
 private let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+private let environment = DiscoveryEnvironment(
+  client: HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton), log: silent)
 
 private func groups(_ text: String, _ path: String) throws -> [TargetGroup] {
   try TargetFile.parse(Array(text.utf8), path: path)
@@ -121,7 +125,7 @@ private func jobs(_ yaml: String) throws -> [ScrapeConfiguration] {
   folder.write("t.json", #"[{"targets": ["a:1"]}]"#)
   let file = "file_sd_configs: [{files: ['\(folder.path)/t.json']"
   let told = Told()
-  let manager = DiscoveryManager(settling: .milliseconds(1), log: silent) { told.tell($0) }
+  let manager = DiscoveryManager(settling: .milliseconds(1), environment: environment) { told.tell($0) }
   defer { manager.stop() }
   manager.apply(
     try jobs(
@@ -143,7 +147,7 @@ private func jobs(_ yaml: String) throws -> [ScrapeConfiguration] {
   let folder = TemporaryDirectory()
   folder.write("t.json", #"[{"targets": ["a:1"]}]"#)
   let told = Told()
-  let manager = DiscoveryManager(settling: .zero, log: silent) { told.tell($0) }
+  let manager = DiscoveryManager(settling: .zero, environment: environment) { told.tell($0) }
   defer { manager.stop() }
   for minutes in 1...20 {
     manager.apply(
