@@ -9,6 +9,11 @@ public struct RelabelRules: Sendable, Equatable {
 
   public var isEmpty: Bool { rules.isEmpty }
 
+  /// Whether labels that pass the rules are as they were.
+  public var onlyDrops: Bool {
+    rules.allSatisfy { [.keep, .drop, .keepequal, .dropequal].contains($0.definition.action) }
+  }
+
   /// Applies the rules to labels in any order; they are in no certain order, and without empty values, afterwards.
   /// False when a rule drops the labels.
   public func apply(to labels: inout LabelSet) -> Bool {

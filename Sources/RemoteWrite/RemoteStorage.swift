@@ -1,5 +1,6 @@
 import Bytes
 import Exposition
+import Kernel
 import Logging
 import NIOCore
 import NIOPosix
@@ -40,9 +41,10 @@ public final class RemoteStorage: SampleSink, MetricSource {
   private let store: SampleStore
   private let folder: LogFolder?
   private let writer: LogWriter?
+  private let longBacklog: Ordinal
   private let group: any EventLoopGroup
   private let ceiling: MemoryCeiling?
-  private let readers = NIOThreadPool(numberOfThreads: 1)
+  private let readers = NIOThreadPool(numberOfThreads: 2)
   private let logger: Logger
   private let state = Mutex(State())
 
@@ -62,10 +64,16 @@ public final class RemoteStorage: SampleSink, MetricSource {
     self.group = group
     let folder = try options.map { try LogFolder(path: $0.path, isLocked: $0.isLocked) }
     self.folder = folder
+    longBacklog = options?.longBacklog ?? .max
     var end: Ordinal = 1
     if let folder {
       end = try folder.recover { logger.warning("The log's last segment was cut", metadata: ["err": "\($0)"]) }
-      end = folder.acknowledgements().values.reduce(end) { max($0, $1.ahead.last?.upperBound ?? 0, $1.first) }
+      let acknowledgements = folder.acknowledgements()
+      for known in acknowledgements.values {
+        end = max(end, known.first, known.ahead.last?.upperBound ?? 0, known.overtaken.last?.upperBound ?? 0)
+      }
+      folder.written.store(end, ordering: .releasing)
+      folder.removeFilters(except: acknowledgements)
     }
     let store = SampleStore(
       Intake(
@@ -139,13 +147,14 @@ public final class RemoteStorage: SampleSink, MetricSource {
 
   private func makeSender(_ remote: Remote, index: Int) -> Sender {
     let key = remote.options.key
-    let known = folder.flatMap { CursorFile.read(path: $0.cursorPath(key)) }
+    let known = folder.flatMap { lastAcknowledgement(of: key, in: $0) }
     let acknowledgement = store.withIntake { intake in
-      let acknowledgement = known ?? Acknowledgement(first: intake.ring.end)
+      let acknowledgement = known?.acknowledgement ?? Acknowledgement(first: intake.ring.end)
       intake.add(
         Intake.Reader(
           position: acknowledgement.first,
-          map: remote.options.rules.isEmpty ? nil : SeriesMap(rules: remote.options.rules)))
+          map: remote.options.rules.isEmpty ? nil : SeriesMap(rules: remote.options.rules),
+          backlogs: known?.backlogs.map(FilteredSeries.init) ?? []))
       if folder == nil { intake.ring.limit = max(intake.ring.limit, remote.options.queue.samplesWithoutLog) }
       return acknowledgement
     }
@@ -155,8 +164,32 @@ public final class RemoteStorage: SampleSink, MetricSource {
     return Sender(
       remote, key: key, index: index, from: acknowledgement, eventLoop: group.next(), store: store,
       reader: folder.map { LogReader(folder: $0, store: store) }, readers: readers,
+      longBacklog: longBacklog,
       families: { [weak self] in self?.state.withLock { $0.families }() ?? [] },
       acknowledge: { writer?.acknowledge(key, $0) }, log: logger)
+  }
+
+  /// What a remote has acknowledged, and the series that were in the backlogs which others have overtaken. A backlog
+  /// whose file is not whole counts as not overtaken: what was sent before it is sent again. So is all of the log when
+  /// the cursor is damaged. Nil when the remote is new.
+  private func lastAcknowledgement(
+    of key: String, in folder: LogFolder
+  ) -> (acknowledgement: Acknowledgement, backlogs: [SeriesFilter])? {
+    let path = folder.cursorPath(key)
+    guard var acknowledgement = CursorFile.read(path: path) else {
+      guard Directory.exists(path), folder.oldest < .max else { return nil }
+      logger.error(
+        "What a remote_write has acknowledged cannot be read; all that the log holds is sent again",
+        metadata: ["file": "\(path)"])
+      return (Acknowledgement(first: folder.oldest), [])
+    }
+    var backlogs: [SeriesFilter] = []
+    acknowledgement.overtaken.removeAll { range in
+      guard let series = SeriesFilter(path: folder.filterPath(key, range.lowerBound)) else { return true }
+      backlogs.append(series)
+      return false
+    }
+    return (acknowledgement, backlogs)
   }
 
   /// From now on series that are registered get these labels; those that are there already when they are registered

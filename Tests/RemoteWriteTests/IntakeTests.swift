@@ -138,7 +138,7 @@ import Testing
       Sample(series: SeriesID(rawValue: $1), timestamp: Int64($0), value: 0)
     }
     return Batch(
-      1..<Ordinal(series.count + 1), Outgoing(samples: samples), mark: 1,
+      1..<Ordinal(series.count + 1), Outgoing(samples: samples), mark: 1, overtakes: false,
       backoff: Backoff(least: .milliseconds(1), most: .milliseconds(1)))
   }
 

@@ -232,7 +232,8 @@ import Testing
     #expect(CursorFile.read(path: path) == nil)
     let states: [Acknowledgement] = (1...4).map { index in
       let first = Ordinal(index * 100)
-      return Acknowledgement(first: first, ahead: [first + 10..<first + 20])
+      return Acknowledgement(
+        first: first, ahead: [first + 10..<first + 20], overtaken: [first + 30..<first + 30, first + 90..<first + 95])
     }
     for state in states {
       // A new process each time: what is newest must not depend on one that counts from the start.

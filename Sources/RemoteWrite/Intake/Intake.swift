@@ -24,6 +24,8 @@ struct Intake: ~Copyable {
     var wakeAt: Ordinal = 0
     /// Where series go by its own rules; nil when it has none.
     var map: SeriesMap?
+    /// The series that were in each of its backlogs, as `Sender.overtakings` has them.
+    var backlogs: [FilteredSeries] = []
   }
 
   var table: LabelTable
@@ -34,6 +36,8 @@ struct Intake: ~Copyable {
   var counts = Counts()
   /// Samples before this one may be in memory only; the log has, or will soon have, those from here on.
   var unloggedEnd: Ordinal
+  /// The first sample of this process.
+  let origin: Ordinal
   /// Whether records are made for the log.
   var isLogged: Bool
   /// New series that memory is there for.
@@ -52,6 +56,7 @@ struct Intake: ~Copyable {
     self.table = table
     self.ring = ring
     unloggedEnd = ring.end
+    origin = ring.end
     self.isLogged = isLogged
     self.segmentBytes = segmentBytes
   }
@@ -115,6 +120,11 @@ struct Intake: ~Copyable {
     for index in readers.indices where readers[index].map != nil {
       for number in reclaimed {
         if let mapped = readers[index].map?.forget(number) { release(mapped) }
+      }
+    }
+    for index in readers.indices {
+      for backlog in readers[index].backlogs.indices {
+        for number in reclaimed { readers[index].backlogs[backlog].forget(number) }
       }
     }
   }

@@ -13,6 +13,8 @@ final class LogFolder: Sendable {
   let path: String
   private let lockDescriptor: CInt
   private let state = Mutex<[Segment]>([])
+  /// All samples before this one that were to be written are.
+  let written = Atomic<Ordinal>(0)
 
   /// Opens the folder, which is made if need be.
   ///
@@ -34,6 +36,24 @@ final class LogFolder: Sendable {
 
   /// The file of a remote's acknowledgement.
   func cursorPath(_ remote: String) -> String { "\(path)/\(remote).cursor" }
+
+  /// The file of the series that had a backlog for a remote when the sample `first` came.
+  func filterPath(_ remote: String, _ first: Ordinal) -> String {
+    "\(path)/\(remote)-\(LogFormat.digits(first))\(Self.filterSuffix)"
+  }
+  private static let filterSuffix = ".series"
+
+  /// Deletes such files of which no acknowledgement speaks: a crash has left them.
+  func removeFilters(except acknowledgements: [String: Acknowledgement]) {
+    var known: Set<String> = []
+    for (remote, acknowledgement) in acknowledgements {
+      for range in acknowledgement.overtaken { known.insert(filterPath(remote, range.lowerBound)) }
+    }
+    for name in (try? Self.fileNames(path)) ?? []
+    where name.hasSuffix(Self.filterSuffix) || name.hasSuffix(Self.filterSuffix + ".part") {
+      if !known.contains("\(path)/\(name)") { unlink("\(path)/\(name)") }
+    }
+  }
 
   /// What every remote has acknowledged that has a file here.
   func acknowledgements() -> [String: Acknowledgement] {

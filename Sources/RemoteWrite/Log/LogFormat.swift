@@ -54,9 +54,11 @@ package enum LogFormat {
   }
 
   /// The file of the segment that begins with this sample.
-  package static func fileName(_ first: Ordinal) -> String {
-    let digits = String(first, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits + fileSuffix
+  package static func fileName(_ first: Ordinal) -> String { digits(first) + fileSuffix }
+
+  static func digits(_ ordinal: Ordinal) -> String {
+    let digits = String(ordinal, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
   /// The ordinal in a segment's file name; nil for other files.

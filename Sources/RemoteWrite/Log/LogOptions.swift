@@ -18,6 +18,8 @@ public struct LogOptions: Sendable {
   /// Samples in memory while the log works, and while it does not; 24 bytes each.
   var samplesInMemory = 1 << 18
   var samplesInMemoryWithoutLog = 1 << 19
+  /// Unsent samples in the log from which on series without such do not wait for them.
+  var longBacklog: Ordinal = 1 << 20
   /// After a failure, writing begins again when there is this much room.
   var leastFreeBytes: UInt64 = 4 << 20
   /// How long after a failure.

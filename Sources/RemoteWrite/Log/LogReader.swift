@@ -27,7 +27,7 @@ final class LogReader: @unchecked Sendable {
   /// The series number of samples whose series the table did not take.
   static let refusedSeries = SeriesID(rawValue: .max)
 
-  private let folder: LogFolder
+  let folder: LogFolder
   private let store: SampleStore
   private var file: SegmentFile?
   /// The number in the label table of each series of the segment; `.max` for those that it refused.

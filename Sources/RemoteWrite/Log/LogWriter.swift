@@ -175,6 +175,7 @@ final class LogWriter: Sendable {
       }
       try write(start..<state.pending.bytes.count, &state)
       state.writtenEnd = end
+      folder.written.store(end, ordering: .releasing)
     } catch { fail(error, &state) }
   }
 
@@ -278,13 +279,19 @@ final class LogWriter: Sendable {
   // MARK: Acknowledgements
 
   private func write(_ acknowledgement: Acknowledgement, of remote: String, _ state: inout ThreadState) {
-    state.acknowledgements[remote] = acknowledgement
+    let before = state.acknowledgements.updateValue(acknowledgement, forKey: remote)
     if state.cursors[remote] == nil { state.cursors[remote] = try? CursorFile(path: folder.cursorPath(remote)) }
     if state.cursors[remote]?.write(acknowledgement) == true { needSync(&state) }
+    for range in before?.overtaken ?? []
+    where !acknowledgement.overtaken.contains(where: { $0.lowerBound == range.lowerBound }) {
+      unlink(folder.filterPath(remote, range.lowerBound))
+    }
   }
 
   private func drop(_ remote: String, _ state: inout ThreadState) {
-    state.acknowledgements[remote] = nil
+    for range in state.acknowledgements.removeValue(forKey: remote)?.overtaken ?? [] {
+      unlink(folder.filterPath(remote, range.lowerBound))
+    }
     state.cursors[remote] = nil
     unlink(folder.cursorPath(remote))
   }

@@ -83,6 +83,19 @@ final class SegmentFile {
     return .record
   }
 
+  /// Gives the next record's payload without a look at its checksum; nil when there is no whole record, or `body` gives
+  /// nil.
+  func nextUnchecked<R>(_ body: (RawSpan) -> R?) -> R? {
+    guard fill(LogFormat.recordHeaderLength) else { return nil }
+    let start = position - bufferStart
+    let length = Int(withBuffer { $0.littleEndian32(at: start) })
+    guard length > 0, length <= LogFormat.longestRecord, fill(LogFormat.recordHeaderLength + length) else { return nil }
+    let offset = position - bufferStart + LogFormat.recordHeaderLength
+    let result = withBuffer { body($0.extracting(offset..<offset + length)) }
+    position += LogFormat.recordHeaderLength + length
+    return result
+  }
+
   /// The ordinal behind the last whole record that follows the damaged one at the position; nil when none does.
   func endBehindDamage() -> Ordinal? {
     var end: Ordinal?

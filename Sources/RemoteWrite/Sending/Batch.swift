@@ -25,6 +25,8 @@ final class Batch {
   let outgoing: Outgoing
   /// Marks the batch's series in the sender's table.
   let mark: UInt8
+  /// Whether the stretch holds samples of series with a backlog, which go another way.
+  let overtakes: Bool
 
   /// The part that is on its way, and those that come after it, last first.
   var part: Part
@@ -43,10 +45,11 @@ final class Batch {
   /// When it may be sent again.
   var notBefore = NIODeadline.now()
 
-  init(_ range: Range<Ordinal>, _ outgoing: Outgoing, mark: UInt8, backoff: Backoff) {
+  init(_ range: Range<Ordinal>, _ outgoing: Outgoing, mark: UInt8, overtakes: Bool, backoff: Backoff) {
     self.range = range
     self.outgoing = outgoing
     self.mark = mark
+    self.overtakes = overtakes
     self.backoff = backoff
     part = Part(range: outgoing.samples.indices, halves: nil)
   }

@@ -184,6 +184,7 @@ extension Sender {
     let first = rewindPosition
     for batch in batches { release(batch) }
     batches = []
+    rewindOvertaking()
     if let chunk { letGo(chunk, from: position) }
     chunk = nil
     position = first
@@ -237,7 +238,12 @@ extension Sender {
     guard !batch.advance() else { return transmit(batch) }
     batches.removeAll { $0 === batch }
     release(batch)
-    finished(batch.range)
+    if batch.overtakes {
+      noteOvertaken()
+      acknowledgeProgress()
+    } else {
+      finished(batch.range)
+    }
   }
 
   func release(_ batch: Batch) {

@@ -4,21 +4,77 @@ import NIOPosix
 
 /// Where the next samples come from: memory, or the log.
 extension Sender {
+  /// A batch in the making.
+  struct Gathering {
+    var outgoing = Outgoing(samples: [])
+    /// Whether a series is there twice.
+    var hasRepeats = false
+    var dropped: [RemoteStatistics.DropReason: UInt64] = [:]
+    /// What the samples carry.
+    var carried: ArraySlice<(ordinal: Ordinal, content: Attachment.Content)> = []
+    let mark: UInt8
+    /// Samples before this one are too old.
+    let cutoff: Int64
+
+    init(_ mark: UInt8, most: Int, cutoff: Int64) {
+      self.mark = mark
+      self.cutoff = cutoff
+      outgoing.samples.reserveCapacity(most)
+    }
+  }
+
+  /// Adds a sample to a batch, or drops it; false when another batch has its series.
+  @inline(__always)
+  func gather(_ sample: Sample, _ ordinal: Ordinal, _ gathering: inout Gathering, _ intake: inout Intake) -> Bool {
+    var sample = sample
+    let reason = dropReason(&sample, gathering.cutoff, &intake)
+    if reason == nil {
+      let holder = marks[Int(sample.series.rawValue)]
+      if holder != 0 {
+        guard holder == gathering.mark else { return false }
+        gathering.hasRepeats = true
+      }
+    }
+    while let first = gathering.carried.first, first.ordinal < ordinal { gathering.carried.removeFirst() }
+    while let first = gathering.carried.first, first.ordinal == ordinal {
+      if reason == nil { gathering.outgoing.attachments.append((gathering.outgoing.samples.count, first.content)) }
+      gathering.carried.removeFirst()
+    }
+    if let reason {
+      gathering.dropped[reason, default: 0] += 1
+    } else {
+      marks[Int(sample.series.rawValue)] = gathering.mark
+      intake.table.hold(sample.series.rawValue)
+      gathering.outgoing.samples.append(sample)
+    }
+    return true
+  }
+
+  /// The batch is made; gives what is to be sent.
+  func complete(_ gathering: consuming Gathering) -> Outgoing {
+    if !gathering.dropped.isEmpty {
+      shown.withLock { shown in
+        for (reason, count) in gathering.dropped { shown.dropped[reason, default: 0] += count }
+      }
+    }
+    if gathering.hasRepeats { gathering.outgoing.groupBySeries() }
+    return gathering.outgoing
+  }
+
+  func growMarks(_ numbers: Int) {
+    if marks.count < numbers { marks += repeatElement(0, count: numbers + numbers / 8 - marks.count) }
+  }
+
   /// Takes samples up to a full batch, or up to one of a series that is on its way.
   func take(_ intake: inout Intake, _ mark: UInt8) -> Next {
-    let stop = chunk?.end ?? intake.ring.end
-    let cutoff = ageCutoff()
-    var outgoing = Outgoing(samples: [])
+    let stop = min(chunk?.end ?? intake.ring.end, backlogLimit)
     let most = max(options.queue.maxSamplesPerSend, 1)
-    outgoing.samples.reserveCapacity(min(most, Int(min(stop - position, 1 << 20))))
-    var carried = chunk.map { $0.attachments[...] } ?? intake.ring.attachments(in: position..<stop)
-    if marks.count < intake.table.numbers {
-      marks += repeatElement(0, count: intake.table.numbers + intake.table.numbers / 8 - marks.count)
-    }
-    hasRepeats = false
-    var dropped: [RemoteStatistics.DropReason: UInt64] = [:]
+    var gathering = Gathering(mark, most: min(most, Int(min(stop - position, 1 << 20))), cutoff: ageCutoff())
+    gathering.carried = chunk.map { $0.attachments[...] } ?? intake.ring.attachments(in: position..<stop)
+    growMarks(intake.table.numbers)
+    var passing = overtakings.firstIndex { position < $0.acknowledged }
     var ordinal = position
-    while ordinal < stop, outgoing.samples.count < most {
+    while ordinal < stop, gathering.outgoing.samples.count < most {
       if let skip = skips.first, ordinal >= skip.lowerBound {
         if ordinal < skip.upperBound {
           let next = min(skip.upperBound, stop)
@@ -28,34 +84,22 @@ extension Sender {
         if ordinal >= skip.upperBound { skips.removeFirst() }
         continue
       }
-      var sample = chunk.map { $0.samples[Int(ordinal - $0.first)] } ?? intake.ring[ordinal]
-      let reason = dropReason(&sample, cutoff, &intake)
-      if reason == nil {
-        let holder = marks[Int(sample.series.rawValue)]
-        if holder != 0 {
-          // Another batch has the series: this one ends here, and waits for it if it is empty.
-          guard holder == mark else { break }
-          hasRepeats = true
+      let sample = chunk.map { $0.samples[Int(ordinal - $0.first)] } ?? intake.ring[ordinal]
+      if let place = passing, ordinal >= overtakings[place].first {
+        if ordinal >= overtakings[place].acknowledged {
+          passing = place + 1 < overtakings.count ? place + 1 : nil
+          continue
         }
-      }
-      while let first = carried.first, first.ordinal < ordinal { carried.removeFirst() }
-      while let first = carried.first, first.ordinal == ordinal {
-        if reason == nil { outgoing.attachments.append((outgoing.samples.count, first.content)) }
-        carried.removeFirst()
-      }
-      if let reason {
-        dropped[reason, default: 0] += 1
-      } else {
-        marks[Int(sample.series.rawValue)] = mark
-        intake.table.hold(sample.series.rawValue)
-        outgoing.samples.append(sample)
+        let wasSent = !hasBacklog(sample, place, &intake)
+        if !wasSent, !gather(sample, ordinal, &gathering, &intake) { break }
+      } else if !gather(sample, ordinal, &gathering, &intake) {
+        // Another batch has the series: this one ends here, and waits for it if it is empty.
+        break
       }
       if let chunk { letGo(chunk, ordinal, &intake) }
       ordinal += 1
     }
-    if !dropped.isEmpty {
-      shown.withLock { shown in for (reason, count) in dropped { shown.dropped[reason, default: 0] += count } }
-    }
+    let outgoing = complete(gathering)
     intake.forgetReclaimed()
     guard ordinal > position else { return .blocked }
     // What is on its way stays in memory: it may have to be taken back.
@@ -64,8 +108,15 @@ extension Sender {
     return .taken(position..<ordinal, outgoing)
   }
 
-  /// The oldest sample that is not sent or given up.
-  var rewindPosition: Ordinal { batches.first?.range.lowerBound ?? position }
+  /// Whether a sample of a stretch that was overtaken goes the backlog's way.
+  @inline(__always)
+  func hasBacklog(_ sample: Sample, _ place: Int, _ intake: inout Intake) -> Bool {
+    sample.series == LogReader.refusedSeries
+      || intake.readers[index].backlogs[place].contains(sample.series.rawValue, in: intake.table)
+  }
+
+  /// The oldest sample that is not sent or given up, but for those that overtake.
+  var rewindPosition: Ordinal { batches.first { !$0.overtakes }?.range.lowerBound ?? position }
 
   func letGo(_ chunk: LogChunk, from first: Ordinal) {
     guard first < chunk.end else { return }

@@ -48,12 +48,17 @@ final class Sender: @unchecked Sendable {
   var batches: [Batch] = []
   /// Acknowledged before a batch in front of them was.
   var ahead: [Range<Ordinal>]
+  /// Ascending; all but the last are done.
+  var overtakings: [Overtaking]
+  /// A backlog of so many samples is overtaken.
+  let longBacklog: Ordinal
+  var isScanning = false
+  /// When the log may be looked through again.
+  var nextScan = NIODeadline.uptimeNanoseconds(0)
   /// The batch that holds each series; 0: none does.
   var marks: [UInt8] = []
   var freeMarks = (1...UInt8(mostBatches)).reversed() as [UInt8]
   var chunk: LogChunk?
-  /// Whether the batch that was taken last has a series twice.
-  var hasRepeats = false
   var isReading = false
 
   var window: Int
@@ -75,7 +80,7 @@ final class Sender: @unchecked Sendable {
 
   init(
     _ remote: Remote, key: String, index: Int, from acknowledgement: Acknowledgement, eventLoop: any EventLoop,
-    store: SampleStore, reader: LogReader?, readers: NIOThreadPool,
+    store: SampleStore, reader: LogReader?, readers: NIOThreadPool, longBacklog: Ordinal,
     families: @escaping @Sendable () -> [MetricMetadata],
     acknowledge: @escaping @Sendable (Acknowledgement) -> Void, log: Logger
   ) {
@@ -96,6 +101,8 @@ final class Sender: @unchecked Sendable {
     position = acknowledgement.first
     skips = acknowledgement.ahead
     ahead = acknowledgement.ahead
+    overtakings = acknowledgement.overtaken.map { Overtaking($0, isOpen: false) }
+    self.longBacklog = longBacklog
     window = max(1, min(options.queue.minShards, options.queue.maxShards))
     holdBackoff = Backoff(options.holdBackoff)
     var statistics = RemoteStatistics()
@@ -152,7 +159,7 @@ final class Sender: @unchecked Sendable {
       if isFailing, batches.contains(where: \.isSending) { break }
       transmit(batch)
     }
-    while mayBegin, let batch = nextBatch(now) { begin(batch) }
+    while mayBegin, let batch = nextOvertaking(now) ?? nextBatch(now) { begin(batch) }
     if let next = batches.lazy.filter({ !$0.isSending }).map(\.notBefore).min() { setAlarm(max(next, now)) }
     noteProgress()
   }
@@ -190,32 +197,41 @@ final class Sender: @unchecked Sendable {
         return nil
       case .blocked: return nil
       case .wait:
-        setAlarm((waitingSince ?? now) + TimeAmount(options.queue.batchSendDeadline))
+        setAlarm((waitingSince ?? now) + batchSendDeadline)
         return nil
       case .read:
         read()
+        noteBacklog(now)
         return nil
       case .lost(let count): countLost(count, .memory)
-      case .taken(let range, var outgoing):
+      case .taken(let range, let outgoing):
         // What is left came just now, or was not worth a request before.
         waitingSince = now
-        guard !outgoing.samples.isEmpty else {
+        guard let batch = batch(range, outgoing, mark, overtakes: false) else {
           finished(range)
           continue
         }
-        freeMarks.removeLast()
-        if hasRepeats { outgoing.groupBySeries() }
-        return Batch(
-          range, outgoing, mark: mark,
-          backoff: Backoff(least: options.queue.minBackoff, most: options.queue.maxBackoff))
+        return batch
       }
     }
     return nil
   }
 
+  /// Nil when there is nothing to send.
+  func batch(_ range: Range<Ordinal>, _ outgoing: Outgoing, _ mark: UInt8, overtakes: Bool) -> Batch? {
+    guard !outgoing.samples.isEmpty else { return nil }
+    freeMarks.removeLast()
+    return Batch(
+      range, outgoing, mark: mark, overtakes: overtakes,
+      backoff: Backoff(least: options.queue.minBackoff, most: options.queue.maxBackoff))
+  }
+
+  var batchSendDeadline: TimeAmount { TimeAmount(options.queue.batchSendDeadline) }
+
   func next(_ intake: inout Intake, _ now: NIODeadline, _ mark: UInt8) -> Next {
     let end = intake.ring.end
     if let chunk, chunk.end <= position { self.chunk = nil }
+    if endOvertaking() { return .blocked }
     guard position < end else {
       intake.readers[index].wakeAt = end + 1
       return .nothing
@@ -230,7 +246,7 @@ final class Sender: @unchecked Sendable {
       if end - position < Ordinal(options.queue.maxSamplesPerSend), !isDraining {
         let since = waitingSince ?? now
         waitingSince = since
-        if now < since + TimeAmount(options.queue.batchSendDeadline) {
+        if now < since + batchSendDeadline {
           intake.readers[index].wakeAt = position + Ordinal(options.queue.maxSamplesPerSend)
           return .wait
         }
@@ -252,8 +268,16 @@ final class Sender: @unchecked Sendable {
         ahead.insert(range, at: place)
       }
     }
+    acknowledgeProgress()
+  }
+
+  /// Says, for the next start, what is sent or given up.
+  func acknowledgeProgress() {
+    let first = rewindPosition
     ahead.removeAll { $0.upperBound <= first }
-    acknowledge(Acknowledgement(first: first, ahead: ahead))
+    forgetOvertakings(before: first)
+    acknowledge(
+      Acknowledgement(first: first, ahead: ahead, overtaken: overtakings.map { $0.first..<$0.acknowledged }))
     shown.withLock { $0.acknowledged = first }
   }
 

@@ -410,6 +410,19 @@ package struct LabelTable: ~Copyable {
     return labels
   }
 
+  /// What the series is known by in every process.
+  func fingerprint(of number: UInt32) -> SeriesFingerprint {
+    var fingerprint = SeriesFingerprint()
+    for pair in pairNumbers(of: number) {
+      fingerprint.combine(
+        pairBytes.elements.withUnsafeBytes { all in
+          SeriesFingerprint.hash(
+            ofPair: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: all[range(of: pairs[Int(pair)])])))
+        })
+    }
+    return fingerprint
+  }
+
   /// Appends the series' encoded labels.
   func appendLabels(of number: UInt32, to output: inout ByteWriter) {
     let record = series[Int(number)]
