@@ -57,12 +57,14 @@ import Testing
     scribe.flush(to: folder)
     let logFolder = try LogFolder(path: folder.path, isLocked: true)
     for position in [1, scribe.next / 2, scribe.next - 1] {
-      let filter = try #require(logFolder.series(from: position))
+      let filter = try #require(logFolder.series(of: position..<scribe.next))
       for told in scribe.told[Int(position - 1)...] {
         let number = scribe.table.register(told.labels) ?? 0
         let isHeld = filter.contains(scribe.table.fingerprint(of: number))
         #expect(isHeld)
       }
+      let early = try #require(logFolder.series(of: 1..<2))
+      #expect(!early.contains(scribe.table.fingerprint(of: series[200].rawValue)), "what comes later is not in it")
       let mistaken = absent.count { filter.contains(scribe.table.fingerprint(of: $0.rawValue)) }
       #expect(mistaken == 0)
     }
@@ -74,7 +76,7 @@ import Testing
     for _ in 0..<2000 {
       let bytes = (0..<Int.random(in: 0..<60, using: &random)).map { _ in UInt8.random(in: 0...16, using: &random) }
       var series = SegmentSeries()
-      _ = series.read(bytes.span.bytes, into: &filter)
+      _ = series.read(bytes.span.bytes, before: .max, into: &filter)
     }
   }
 }

@@ -83,17 +83,18 @@ final class SegmentFile {
     return .record
   }
 
-  /// Gives the next record's payload without a look at its checksum; nil when there is no whole record, or `body` gives
-  /// nil.
-  func nextUnchecked<R>(_ body: (RawSpan) -> R?) -> R? {
-    guard fill(LogFormat.recordHeaderLength) else { return nil }
+  /// Gives the next record's payload without a look at its checksum; false when there is no whole record, or `body`
+  /// wants no more.
+  func nextUnchecked(_ body: (RawSpan) -> Bool) -> Bool {
+    guard fill(LogFormat.recordHeaderLength) else { return false }
     let start = position - bufferStart
     let length = Int(withBuffer { $0.littleEndian32(at: start) })
-    guard length > 0, length <= LogFormat.longestRecord, fill(LogFormat.recordHeaderLength + length) else { return nil }
+    guard length > 0, length <= LogFormat.longestRecord, fill(LogFormat.recordHeaderLength + length) else {
+      return false
+    }
     let offset = position - bufferStart + LogFormat.recordHeaderLength
-    let result = withBuffer { body($0.extracting(offset..<offset + length)) }
     position += LogFormat.recordHeaderLength + length
-    return result
+    return withBuffer { body($0.extracting(offset..<offset + length)) }
   }
 
   /// The ordinal behind the last whole record that follows the damaged one at the position; nil when none does.

@@ -58,7 +58,7 @@ extension Sender {
       // What is in memory only is on its way to the log.
       for _ in 0..<200 where folder.written.load(ordering: .acquiring) < end { usleep(10_000) }
       var series: SeriesFilter?
-      if folder.written.load(ordering: .acquiring) >= end { series = folder.series(from: position) }
+      if folder.written.load(ordering: .acquiring) >= end { series = folder.series(of: position..<end) }
       if series?.write(path: path) == false { series = nil }
       eventLoop.execute { [series] in self.noted(series, from: end) }
     }
