@@ -34,6 +34,8 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
   public var message = Message.v1
   public var sendExemplars = false
   public var sendNativeHistograms = false
+  /// Whether connections are spread over all addresses of the receiver's name.
+  public var roundRobinDNS = false
   /// For the labels of series, external labels included.
   public var writeRelabelRules = RelabelRules()
   public var metadata = Metadata()
@@ -42,9 +44,9 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
   private static let keys = BlockKeys(
     served: [
       "url", "name", "remote_timeout", "headers", "protobuf_message", "send_exemplars", "send_native_histograms",
-      "write_relabel_configs", "metadata_config", "queue_config",
+      "write_relabel_configs", "metadata_config", "queue_config", "round_robin_dns",
     ],
-    known: httpClientKeys + ["round_robin_dns", "failed_request_logging", "sigv4", "azuread", "google_iam"])
+    known: httpClientKeys + ["failed_request_logging", "sigv4", "azuread", "google_iam"])
 
   /// - Parameter scheme: which names its rules may give to labels.
   init(_ block: BlockReader, _ scheme: NameScheme) {
@@ -59,6 +61,7 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     message = Self.message(block) ?? message
     sendExemplars = block.bool("send_exemplars") ?? sendExemplars
     sendNativeHistograms = block.bool("send_native_histograms") ?? sendNativeHistograms
+    roundRobinDNS = block.bool("round_robin_dns") ?? roundRobinDNS
     writeRelabelRules = block.relabelRules(
       "write_relabel_configs", scheme, null: "empty or null relabeling rule in remote write config")
     metadata = Metadata(of: block)

@@ -117,15 +117,19 @@ public struct ScrapeConfiguration: Sendable {
     fileDiscoveries = FileDiscoveryConfiguration.list(block, directory)
   }
 
-  /// - Parameter directory: the folder of the configuration.
+  /// - Parameters:
+  ///   - directory: the folder of the file.
+  ///   - names: the jobs that there are already, to which these are added.
   static func list(
-    _ top: BlockReader, _ global: GlobalConfiguration, _ directory: String
+    _ top: BlockReader, _ global: GlobalConfiguration, _ directory: String, _ names: inout JobNames, in file: String
   ) -> [ScrapeConfiguration] {
-    var names: Set<[UInt8]> = []
-    return top.blocks("scrape_configs", keys).map { block in
+    top.blocks("scrape_configs", keys, null: "empty or null scrape config section").map { block in
       let job = ScrapeConfiguration(block, global, directory)
-      if !job.jobName.isEmpty, !names.insert(Array(job.jobName.utf8)).inserted {
-        block.refuse("job_name", "found multiple scrape configs with job name \"\(shown(job.jobName))\"")
+      if !job.jobName.isEmpty, let other = names.add(job.jobName, in: file) {
+        block.refuse(
+          "job_name",
+          "found multiple scrape configs with job name \"\(shown(job.jobName))\""
+            + (other == file ? "" : ", first found in \(other)"))
       }
       return job
     }

@@ -75,6 +75,9 @@ package struct BlockReader {
 
   package func has(_ key: String) -> Bool { members[key] != nil }
 
+  /// What stands at a key, unread.
+  package func node(_ key: String) -> YAMLNode? { members[key] }
+
   package func string(_ key: String) -> String? {
     guard let node = members[key] else { return nil }
     switch node.content {

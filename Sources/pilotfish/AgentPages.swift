@@ -3,7 +3,6 @@
 import Bytes
 import Discovery
 import Exposition
-import Glibc
 import Scraping
 import Synchronization
 import Web
@@ -81,7 +80,7 @@ final class AgentPages: Sendable {
       "scrapeUrl": .string(target.scrapeURL),
       "globalUrl": .string(status.globalURL(hostname: hostname)),
       "lastError": .string(status.lastError),
-      "lastScrape": .string(status.lastScrape.map(rfc3339) ?? "0001-01-01T00:00:00Z"),
+      "lastScrape": .string(status.lastScrape.map { String(rfc3339Nanoseconds: $0) } ?? "0001-01-01T00:00:00Z"),
       "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
       "health": .string(status.health.rawValue),
       "scrapeInterval": .string(target.interval.prometheusText),
@@ -125,20 +124,6 @@ final class AgentPages: Sendable {
 extension WebResponse {
   /// Plain text, as Prometheus' health checks answer.
   fileprivate static func plain(_ status: Int, _ text: String) -> WebResponse { .text(status, text) }
-}
-
-/// Nanoseconds since the epoch as RFC 3339, in UTC.
-private func rfc3339(_ nanoseconds: Int64) -> String {
-  var seconds = time_t(nanoseconds / 1_000_000_000)
-  var parts = tm()
-  gmtime_r(&seconds, &parts)
-  func padded(_ value: some BinaryInteger, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-  return "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
-    + "T\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
-    + ".\(padded(nanoseconds % 1_000_000_000, 9))Z"
 }
 
 /// A selector of the form `{name="value", …}`.

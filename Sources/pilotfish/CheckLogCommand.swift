@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 import RemoteWrite
 
@@ -44,22 +45,11 @@ enum CheckLogCommand {
   }
 
   private static func text(_ content: LogInspection.Content) -> String {
-    let times = content.times.map { ", \(time($0.lowerBound)) to \(time($0.upperBound))" } ?? ""
+    let times =
+      content.times.map {
+        ", \(String(rfc3339Milliseconds: $0.lowerBound)) to \(String(rfc3339Milliseconds: $0.upperBound))"
+      } ?? ""
     return "\(content.bytes) bytes, \(content.records) records, \(content.series) series, "
       + "\(content.samples) samples\(times)"
-  }
-
-  /// Milliseconds since the epoch as RFC 3339 writes them; beyond the calendar as they are.
-  private static func time(_ milliseconds: Int64) -> String {
-    let part = milliseconds % 1000
-    let fraction = part < 0 ? part + 1000 : part
-    var seconds = time_t((milliseconds - fraction) / 1000)
-    var parts = tm()
-    var buffer = [CChar](repeating: 0, count: 32)
-    guard milliseconds > -62_000_000_000_000, milliseconds < 253_000_000_000_000, gmtime_r(&seconds, &parts) != nil,
-      strftime(&buffer, buffer.count, "%Y-%m-%dT%H:%M:%S", &parts) > 0
-    else { return "\(milliseconds)" }
-    let digits = String(fraction + 1000).dropFirst()
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + ".\(digits)Z"
   }
 }
