@@ -46,7 +46,7 @@ let package = Package(
       name: "pilotfish",
       dependencies: [
         "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "HTTPClient",
-        "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
+        "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 

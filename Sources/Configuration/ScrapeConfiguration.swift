@@ -44,6 +44,8 @@ public struct ScrapeConfiguration: Sendable {
   public var relabelRules = RelabelRules()
   /// For the labels of scraped series.
   public var metricRelabelRules = RelabelRules()
+  /// Files that the job names for credentials and TLS, those of its mechanisms of discovery included.
+  public var namedFiles: [NamedFile]
   public var staticConfigs: [StaticTargets] = []
   public var fileDiscoveries: [FileDiscoveryConfiguration] = []
 
@@ -114,6 +116,7 @@ public struct ScrapeConfiguration: Sendable {
     staticConfigs = block.blocks("static_configs", Self.staticKeys).map {
       Self.staticTargets($0, mustBeAddresses: mustBeAddresses)
     }
+    namedFiles = NamedFile.all(in: block.node, directory)
     fileDiscoveries = FileDiscoveryConfiguration.list(block, directory)
   }
 

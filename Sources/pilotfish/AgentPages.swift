@@ -67,15 +67,15 @@ final class AgentPages: Sendable {
 
   private func shown(_ dropped: DroppedTargets) -> [JSON] {
     dropped.discoveredLabels.map { labels in
-      ["discoveredLabels": json(labels), "scrapePool": .string(dropped.jobName)]
+      ["discoveredLabels": .labels(labels), "scrapePool": .string(dropped.jobName)]
     }
   }
 
   private func active(_ status: TargetStatus) -> JSON {
     let target = status.target
     return [
-      "discoveredLabels": json(target.discoveredLabels),
-      "labels": json(target.labels),
+      "discoveredLabels": .labels(target.discoveredLabels),
+      "labels": .labels(target.labels),
       "scrapePool": .string(target.jobName),
       "scrapeUrl": .string(target.scrapeURL),
       "globalUrl": .string(status.globalURL(hostname: hostname)),
@@ -86,13 +86,6 @@ final class AgentPages: Sendable {
       "scrapeInterval": .string(target.interval.prometheusText),
       "scrapeTimeout": .string(target.timeout.prometheusText),
     ]
-  }
-
-  private func json(_ labels: LabelSet) -> JSON {
-    .object(
-      (0..<labels.count).map { index in
-        (String(utf8: labels.name(at: index)), .string(String(utf8: labels.value(at: index))))
-      })
   }
 
   // MARK: Metadata
@@ -112,7 +105,7 @@ final class AgentPages: Sendable {
     let entries = scraping.snapshot().filter { selector.matches($0.target.labels) }.flatMap { status in
       status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
         [
-          "target": json(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
+          "target": .labels(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
           "help": .string(entry.help), "unit": .string(entry.unit),
         ]
       }

@@ -1,10 +1,9 @@
 import Bytes
-import Glibc
 import RemoteWrite
 
 /// `pilotfish check log DIR`: reads a log as it is on disk, and says what is in it and whether it is whole.
 enum CheckLogCommand {
-  private static let usage = """
+  static let usage = """
     usage: pilotfish check log DIR
 
     Reads every segment of the log in DIR (the agent's --storage.agent.path), verifies all checksums, and shows
@@ -16,17 +15,16 @@ enum CheckLogCommand {
   /// - Returns: the status to exit with.
   static func run(_ arguments: [String]) -> Int32 {
     guard arguments.count == 1, let path = arguments.first, !path.hasPrefix("-") else {
-      print(usage, terminator: "")
-      return arguments == ["--help"] || arguments == ["-h"] ? 0 : 1
+      Console.complain(usage)
+      return ExitStatus.failure
     }
     do throws(LogError) {
       let inspection = try LogInspection(path: path)
       show(inspection)
-      return inspection.damages.isEmpty ? 0 : 1
+      return inspection.damages.isEmpty ? ExitStatus.success : ExitStatus.failure
     } catch {
-      var line = "pilotfish: error: \(error)\n"
-      line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      return 1
+      Console.complain("pilotfish: error: \(error)")
+      return ExitStatus.failure
     }
   }
 
