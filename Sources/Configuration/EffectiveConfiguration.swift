@@ -153,7 +153,6 @@ extension RemoteWriteConfiguration {
     members.add("name", name)
     members.add("send_exemplars", unlessFalse: sendExemplars)
     members.add("send_native_histograms", unlessFalse: sendNativeHistograms)
-    members.add("round_robin_dns", unlessFalse: roundRobinDNS)
     members.add("protobuf_message", message.rawValue)
     members.add("queue_config", queue.node)
     members.add("metadata_config", metadata.node)

@@ -34,8 +34,6 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
   public var message = Message.v1
   public var sendExemplars = false
   public var sendNativeHistograms = false
-  /// Whether connections are spread over all addresses of the receiver's name.
-  public var roundRobinDNS = false
   /// For the labels of series, external labels included.
   public var writeRelabelRules = RelabelRules()
   public var metadata = Metadata()
@@ -61,7 +59,9 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     message = Self.message(block) ?? message
     sendExemplars = block.bool("send_exemplars") ?? sendExemplars
     sendNativeHistograms = block.bool("send_native_histograms") ?? sendNativeHistograms
-    roundRobinDNS = block.bool("round_robin_dns") ?? roundRobinDNS
+    if block.bool("round_robin_dns") == true {
+      block.refuse("round_robin_dns", "known to Prometheus, but not served by this version of pilotfish; remove it")
+    }
     writeRelabelRules = block.relabelRules(
       "write_relabel_configs", scheme, null: "empty or null relabeling rule in remote write config")
     metadata = Metadata(of: block)
@@ -128,11 +128,19 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
 
   static func list(_ top: BlockReader, _ global: GlobalConfiguration) -> [RemoteWriteConfiguration] {
     var names: Set<[UInt8]> = []
+    var earlier: [RemoteWriteConfiguration] = []
     return top.blocks("remote_write", keys).map { block in
       let remote = RemoteWriteConfiguration(block, global.names.scheme)
       if !remote.name.isEmpty, !names.insert(Array(remote.name.utf8)).inserted {
         block.refuse("name", "found multiple remote write configs with job name \"\(shown(remote.name))\"")
       }
+      if remote.name.isEmpty, !remote.url.isEmpty, earlier.contains(remote) {
+        block.refuse(
+          "url",
+          "duplicate remote write configs are not allowed, found duplicate for URL: "
+            + shown(Masking.withoutPassword(remote.url)))
+      }
+      earlier.append(remote)
       return remote
     }
   }

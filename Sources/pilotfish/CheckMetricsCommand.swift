@@ -51,8 +51,9 @@ enum CheckMetricsCommand {
   private static func table(of lint: MetricLint) -> String {
     let total = lint.cardinalities.reduce(0) { $0 + $1.count }
     let rows = lint.cardinalities.map { family in
-      let percentage = total == 0 ? 0 : Double(family.count * 10_000 / total) / 100
-      return (family.name, "\(family.count)", "\(percentage)%")
+      let hundredths = (family.count * 20_000 / max(total, 1) + 1) / 2
+      let fraction = String(hundredths % 100 + 100).dropFirst()
+      return (family.name, "\(family.count)", "\(hundredths / 100).\(fraction)%")
     }
     let all = [("Metric", "Cardinality", "Percentage")] + rows + [("Total", "\(total)", "100%")]
     func padded(_ text: String, _ width: Int) -> String {
