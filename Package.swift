@@ -80,7 +80,8 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
+        "HostMetrics", "RemoteWrite", "Configuration", "HTTPClient", "YAML", "Kernel", "Exposition", "Flags",
+        "Compression", "Bytes", log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 

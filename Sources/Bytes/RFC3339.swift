@@ -7,8 +7,8 @@ extension ByteWriter {
   ///   - seconds: since the epoch.
   ///   - fraction: of the second, with so many digits: 939 with 3 digits is `.939`.
   public mutating func append(rfc3339 seconds: Int64, fraction: UInt64, digits: Int) {
-    let time = seconds - seconds.floored(to: 86400)
-    let date = CivilDate(daysSinceEpoch: seconds.floored(to: 86400) / 86400)
+    let (days, time) = seconds.floored(by: 86400)
+    let date = CivilDate(daysSinceEpoch: days)
     append(padded: UInt64(clamping: date.year), 4)
     append(UInt8(ascii: "-"))
     append(padded: date.month, 2)
@@ -53,18 +53,18 @@ extension String {
   }
 
   private init(parts: Int64, perSecond: Int64, digits: Int) {
-    let whole = parts.floored(to: perSecond)
+    let (seconds, fraction) = parts.floored(by: perSecond)
     var writer = ByteWriter(capacity: 64)
-    writer.append(rfc3339: whole / perSecond, fraction: UInt64(parts - whole), digits: digits)
+    writer.append(rfc3339: seconds, fraction: UInt64(fraction), digits: digits)
     self = writer.withBytes { String(utf8: $0) }
   }
 }
 
 extension Int64 {
-  /// The greatest multiple of `step` that is not greater.
-  fileprivate func floored(to step: Int64) -> Int64 {
-    let rest = self % step
-    return self - (rest < 0 ? rest + step : rest)
+  /// Divided so that the remainder is not negative.
+  fileprivate func floored(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+    let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+    return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
   }
 }
 
@@ -76,9 +76,7 @@ private struct CivilDate {
 
   init(daysSinceEpoch days: Int64) {
     // Years begin on the 1st of March, eras of 400 years on that of year 0.
-    let shifted = days + 719_468
-    let era = shifted.floored(to: 146_097) / 146_097
-    let dayOfEra = shifted - era * 146_097
+    let (era, dayOfEra) = (days + 719_468).floored(by: 146_097)
     let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
     let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
     let monthFromMarch = (5 * dayOfYear + 2) / 153

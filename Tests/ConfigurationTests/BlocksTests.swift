@@ -9,7 +9,7 @@ import YAML
 private func jobs(_ files: [String], _ main: String) -> (names: [String], faults: String) {
   let folder = TemporaryDirectory()
   for file in files {
-    let parts = file.split(separator: "=", maxSplits: 1).map(String.init)
+    let parts = file.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     folder.write(parts[0], parts[1])
   }
   do throws(ConfigurationError) {
@@ -39,7 +39,7 @@ private let globs = "scrape_config_files: [jobs/*.yml]\n"
   ("scrape_configs:\n- job_name: b\n  nope: 1", "T/d/jobs/a.yml:3:3: scrape_configs[0].nope: unknown key"),
   ("global: {}", "T/d/jobs/a.yml:1:1: global: unknown key"),
   ("- a", "T/d/jobs/a.yml:1:1: expected a mapping, found a list"),
-  ("scrape_configs: [", "T/d/jobs/a.yml:1:18: YAML: did not find expected node content"),
+  ("scrape_configs: [", "T/d/jobs/a.yml:2:1: YAML: did not find expected node content"),
 ])
 func faultsNameTheFileOfJobs(_ text: String, _ fault: String) {
   #expect(jobs(["d/jobs/a.yml=\(text)"], globs + job("honor_labels: true")).faults.hasPrefix(fault))

@@ -114,7 +114,7 @@ import YAML
       """.utf8))
   let shown = Masking.masked(node, "", "/etc/p").document
   #expect(!shown.contains("hush"))
-  #expect(shown.count { $0 == "<" } == 9)
+  #expect(shown.count { $0 == "<" } == 10)
   for part in ["username: u", "password_file: /etc/p/p", "http://u:xxxxx@h/t", "access_key: a", "- v", "cert: c"] {
     #expect(shown.contains(part), "\(part)")
   }
