@@ -2,9 +2,9 @@
 // (https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config).
 
 import Configuration
-import Glibc
 import Kernel
 import Logging
+import YAML
 
 /// Reads files of target groups again when they change. A change is seen by stat(2), within a second.
 struct FileDiscovery: Discovery {
@@ -60,7 +60,7 @@ struct TargetFiles {
   mutating func changes(readingAll: Bool = false) -> [TargetGroup] {
     var changes: [TargetGroup] = []
     var present: Set<[UInt8]> = []
-    for path in patterns.flatMap(paths) {
+    for path in patterns.flatMap(Glob.files) {
       let key = Array(path.utf8)
       guard present.insert(key).inserted else { continue }
       let stamp = FileStamp(path)
@@ -90,15 +90,6 @@ struct TargetFiles {
       files[key] = nil
     }
     return changes
-  }
-
-  /// The files of a pattern, by name (glob(3)).
-  private func paths(_ pattern: String) -> [String] {
-    var found = glob_t()
-    defer { globfree(&found) }
-    // Names that begin with a dot, too, as Go has it.
-    guard glob(pattern, GLOB_PERIOD, nil, &found) == 0, let names = found.gl_pathv else { return [] }
-    return (0..<Int(found.gl_pathc)).compactMap { names[$0].map { String(cString: $0) } }
   }
 }
 

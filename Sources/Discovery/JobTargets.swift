@@ -13,7 +13,7 @@ public struct JobTargets: Sendable {
   public private(set) var dropped: [LabelSet] = []
   public private(set) var droppedCount = 0
   /// Why targets can neither be scraped nor were dropped; each once.
-  private(set) var faults: [String] = []
+  package private(set) var faults: [String] = []
 
   public init(of job: ScrapeConfiguration, groups: [TargetGroup]) {
     jobName = job.jobName

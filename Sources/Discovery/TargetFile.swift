@@ -6,16 +6,17 @@ import Configuration
 import YAML
 
 /// Why a file gives no target groups.
-struct TargetFileFault: Error {
-  let reason: String
+package struct TargetFileFault: Error, CustomStringConvertible {
+  package let reason: String
+  package var description: String { reason }
 }
 
-enum TargetFile {
+package enum TargetFile {
   private static let sizeLimit = YAMLParser.sizeLimit
   private static let keys = BlockKeys(served: ["targets", "labels"])
 
   /// The groups of a file, all of them or none; each has the label `__meta_filepath`.
-  static func read(_ path: String) throws(TargetFileFault) -> [TargetGroup] {
+  package static func read(_ path: String) throws(TargetFileFault) -> [TargetGroup] {
     let text: [UInt8]
     do throws(FileFault) {
       text = try WholeFile.readRegular(path, limit: sizeLimit)

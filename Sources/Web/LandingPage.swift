@@ -33,7 +33,8 @@ public enum LandingPage {
       """
   }
 
-  private static func escape(_ text: String) -> String {
+  /// A text for HTML.
+  static func escape(_ text: String) -> String {
     text.unicodeScalars.reduce(into: "") { escaped, scalar in
       switch scalar {
       case "&": escaped += "&amp;"

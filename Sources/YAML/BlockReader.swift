@@ -26,14 +26,15 @@ package struct BlockKeys: Sendable {
 ///
 /// A value of the wrong type is a fault and reads as nil, so that the default stands in and reading goes on.
 package struct BlockReader {
-  package let position: YAMLNode.Position
+  /// The block, unread.
+  package let node: YAMLNode
   package let path: String
   package let problems: Problems
   private let members: [String: YAMLNode]
 
   /// - Parameter node: a mapping, or nothing for an empty block.
   package init(_ node: YAMLNode, _ path: String, _ keys: BlockKeys, _ problems: Problems) {
-    position = node.position
+    self.node = node
     self.path = path
     self.problems = problems
     var members: [String: YAMLNode] = [:]
@@ -61,6 +62,8 @@ package struct BlockReader {
     path.isEmpty ? shown(key) : "\(path).\(shown(key))"
   }
 
+  package var position: YAMLNode.Position { node.position }
+
   package func path(of key: String) -> String { Self.join(path, key) }
 
   /// The path of a member of the mapping at `key`.
@@ -68,12 +71,15 @@ package struct BlockReader {
 
   /// Notes a fault at a key's value.
   package func refuse(_ key: String, _ reason: String) {
-    problems.add(members[key]?.position ?? position, path(of: key), reason)
+    problems.add(members[key]?.position ?? node.position, path(of: key), reason)
   }
 
   // MARK: Values
 
   package func has(_ key: String) -> Bool { members[key] != nil }
+
+  /// What stands at a key, unread.
+  package func node(_ key: String) -> YAMLNode? { members[key] }
 
   package func string(_ key: String) -> String? {
     guard let node = members[key] else { return nil }
@@ -98,7 +104,11 @@ package struct BlockReader {
   }
 
   package func integer(_ key: String) -> Int? {
-    parsed(key, "a whole number") { text, isPlain in isPlain ? Int(text) : nil }
+    parsed(key, "a whole number") { text, isPlain in isPlain ? Int(yaml: text) : nil }
+  }
+
+  package func number(_ key: String) -> Double? {
+    parsed(key, "a number") { text, isPlain in isPlain ? Double(yaml: text) : nil }
   }
 
   /// A whole number above 0.
@@ -113,11 +123,16 @@ package struct BlockReader {
 
   /// A whole number that is not negative.
   package func unsigned(_ key: String) -> UInt64? {
-    parsed(key, "a whole number that is not negative") { text, isPlain in isPlain ? UInt64(text) : nil }
+    parsed(key, "a whole number that is not negative") { text, isPlain in isPlain ? UInt64(yaml: text) : nil }
   }
 
   package func duration(_ key: String) -> Duration? {
     parsed(key, "a duration such as 15s or 1m30s") { text, _ in Duration(prometheus: text) }
+  }
+
+  /// Bytes.
+  package func byteSize(_ key: String) -> Int? {
+    parsed(key, "a size such as 10MB or 1GiB") { text, _ in Int(prometheusBytes: text) }
   }
 
   private func parsed<Value>(_ key: String, _ expected: String, _ parse: (String, Bool) -> Value?) -> Value? {

@@ -21,15 +21,21 @@ enum AgentCommand {
   private static let enableLifecycle = Flag(
     "web.enable-lifecycle", false, "Enable reload via HTTP request.")
 
+  private static let ignoreServerBlocks = Flag(
+    "config.ignore-server-blocks", false,
+    "Ignore rule_files, alerting and remote_read in the configuration file, which an agent has no use for.")
+
+  private static let ownFlags =
+    [configFile.definition, ignoreServerBlocks.definition, enableLifecycle.definition] + AgentStorageFlags.definitions
+
   static func run(_ arguments: [String]) async throws {
     ProcessMemory.mapLargeBlocks()
-    let flags = try CommonFlags.parse(
-      arguments, usage: usage, program: "pilotfish",
-      more: [
-        configFile.definition, enableLifecycle.definition,
-      ] + AgentStorageFlags.definitions)
-    let configuration = try AgentConfiguration.load(flags[configFile])
+    let flags = try CommonFlags.parse(arguments, usage: usage, program: "pilotfish", more: ownFlags)
+    var options = Configuration.Options()
+    options.ignoresServerBlocks = flags[ignoreServerBlocks]
+    let configuration = try AgentConfiguration.load(flags[configFile], options)
     let logger = CommonFlags.makeLogger(flags)
+    if let warning = AgentConfiguration.warning(configuration) { logger.warning("\(warning)") }
     let exporter = try Exporter(flags, logger: logger)
 
     let group = MultiThreadedEventLoopGroup(numberOfThreads: min(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
@@ -48,7 +54,7 @@ enum AgentCommand {
     let discovery = DiscoveryManager(environment: DiscoveryEnvironment(client: client, log: logger)) { jobs in
       scraping.apply(jobs.flatMap(\.active))
     }
-    let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
+    let reload = AgentReload(flags[configFile], options, configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, userAgent: userAgent)
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
       if new.global.externalLabels != old.global.externalLabels {
@@ -61,8 +67,15 @@ enum AgentCommand {
     let pages = AgentPages(
       scraping: scraping, discovery: discovery, reload: flags[enableLifecycle] ? reload : nil, hostname: hostname())
     sources.add([scraping, storage, reload])
-    var routes = exporter.routes(page, links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
+    let status = StatusPages(
+      reload: reload, flags: (CommonFlags.all + ownFlags).map { ($0.name, flags.text($0)) },
+      memoryLimit: AgentStorageFlags.memoryLimit(flags),
+      retention: flags.text(AgentStorageFlags.retentionMaximum.definition),
+      hostname: hostname())
+    var routes = exporter.routes(
+      page, links: [("/config", "Configuration"), ("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
+    status.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
     if exporter.isOpen { own.listen(on: server.addresses) }
     try storage.start { scraping.metadata() }

@@ -3,7 +3,6 @@
 import Bytes
 import Discovery
 import Exposition
-import Glibc
 import Scraping
 import Synchronization
 import Web
@@ -68,32 +67,25 @@ final class AgentPages: Sendable {
 
   private func shown(_ dropped: DroppedTargets) -> [JSON] {
     dropped.discoveredLabels.map { labels in
-      ["discoveredLabels": json(labels), "scrapePool": .string(dropped.jobName)]
+      ["discoveredLabels": .labels(labels), "scrapePool": .string(dropped.jobName)]
     }
   }
 
   private func active(_ status: TargetStatus) -> JSON {
     let target = status.target
     return [
-      "discoveredLabels": json(target.discoveredLabels),
-      "labels": json(target.labels),
+      "discoveredLabels": .labels(target.discoveredLabels),
+      "labels": .labels(target.labels),
       "scrapePool": .string(target.jobName),
       "scrapeUrl": .string(target.scrapeURL),
       "globalUrl": .string(status.globalURL(hostname: hostname)),
       "lastError": .string(status.lastError),
-      "lastScrape": .string(status.lastScrape.map(rfc3339) ?? "0001-01-01T00:00:00Z"),
+      "lastScrape": .string(status.lastScrape.map { String(rfc3339Nanoseconds: $0) } ?? "0001-01-01T00:00:00Z"),
       "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
       "health": .string(status.health.rawValue),
       "scrapeInterval": .string(target.interval.prometheusText),
       "scrapeTimeout": .string(target.timeout.prometheusText),
     ]
-  }
-
-  private func json(_ labels: LabelSet) -> JSON {
-    .object(
-      (0..<labels.count).map { index in
-        (String(utf8: labels.name(at: index)), .string(String(utf8: labels.value(at: index))))
-      })
   }
 
   // MARK: Metadata
@@ -113,7 +105,7 @@ final class AgentPages: Sendable {
     let entries = scraping.snapshot().filter { selector.matches($0.target.labels) }.flatMap { status in
       status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
         [
-          "target": json(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
+          "target": .labels(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
           "help": .string(entry.help), "unit": .string(entry.unit),
         ]
       }
@@ -125,20 +117,6 @@ final class AgentPages: Sendable {
 extension WebResponse {
   /// Plain text, as Prometheus' health checks answer.
   fileprivate static func plain(_ status: Int, _ text: String) -> WebResponse { .text(status, text) }
-}
-
-/// Nanoseconds since the epoch as RFC 3339, in UTC.
-private func rfc3339(_ nanoseconds: Int64) -> String {
-  var seconds = time_t(nanoseconds / 1_000_000_000)
-  var parts = tm()
-  gmtime_r(&seconds, &parts)
-  func padded(_ value: some BinaryInteger, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-  return "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
-    + "T\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
-    + ".\(padded(nanoseconds % 1_000_000_000, 9))Z"
 }
 
 /// A selector of the form `{name="value", …}`.
