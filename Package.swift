@@ -98,7 +98,7 @@ let package = Package(
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
     tests(of: "Discovery", ["Configuration", "HTTPClient", "Exposition", log] + nio),
-    tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition"]),
+    tests(of: "Configuration", ["HTTPClient", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
     tests(of: "HTTPClient", nio + tls + ["Secrets", "Compression", "Bytes"]),

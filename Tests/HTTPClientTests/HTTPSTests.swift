@@ -161,7 +161,9 @@ let done = FakeServer.Step.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndon
   @Test func aServerThatSpeaksPlainHTTP() async throws {
     let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .childChannelInitializer { channel in
-        channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(PlainAnswer())
+        }
       }
       .bind(host: "127.0.0.1", port: 0).get()
     let fault = try await fault("https://127.0.0.1:\(channel.localAddress?.port ?? 0)/", trusting())
@@ -211,5 +213,16 @@ let done = FakeServer.Step.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndon
     }
     #expect(server.connections >= 2)
     await server.close()
+  }
+}
+
+/// A server of plain HTTP: whatever it gets is no request.
+private final class PlainAnswer: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let answer = ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
   }
 }
