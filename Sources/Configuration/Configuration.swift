@@ -60,7 +60,7 @@ public struct Configuration: Sendable {
   ) {
     global = GlobalConfiguration(top, environment: environment)
     scrapeConfigs = ScrapeConfiguration.list(top, global, source.directory, &names, in: source.file)
-    remoteWrites = RemoteWriteConfiguration.list(top, global)
+    remoteWrites = RemoteWriteConfiguration.list(top, global, source.directory)
     UnusedBlocks.check(top, global)
     if !options.ignoresServerBlocks { UnusedBlocks.refuseServerBlocks(top) }
     ignoredBlocks = options.ignoresServerBlocks ? UnusedBlocks.serverKeys.filter(top.has) : []

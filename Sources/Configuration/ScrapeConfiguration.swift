@@ -1,3 +1,4 @@
+import HTTPClient
 import Relabeling
 import YAML
 
@@ -15,6 +16,8 @@ public struct ScrapeConfiguration: Sendable {
   public var scrapeTimeout: Duration
   public var metricsPath = "/metrics"
   public var scheme = "http"
+  /// TLS, credentials and proxy.
+  public var httpClient = HTTPClientOptions()
   /// Parameters of the URL's query, each with its values.
   public var params: [(name: String, values: [String])] = []
   public var honorLabels = false
@@ -56,8 +59,8 @@ public struct ScrapeConfiguration: Sendable {
       "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
       "track_timestamps_staleness", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
       "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
-    ] + ScrapeLimits.keys + NameRules.keys,
-    known: httpClientKeys + [
+    ] + httpClientKeys + ScrapeLimits.keys + NameRules.keys,
+    known: [
       "scrape_failure_log_file", "aws_sd_configs", "azure_sd_configs",
       "consul_sd_configs", "digitalocean_sd_configs", "dns_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
       "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "gce_sd_configs",
@@ -91,10 +94,9 @@ public struct ScrapeConfiguration: Sendable {
     if let path = block.string("metrics_path") { metricsPath = path }
     if let scheme = block.string("scheme") {
       self.scheme = scheme
-      if scheme != "http" {
-        block.refuse("scheme", scheme == "https" ? "https is not served by this version of pilotfish" : "expected http")
-      }
+      if scheme != "http", scheme != "https" { block.refuse("scheme", "expected http or https") }
     }
+    httpClient = block.httpClientOptions(directory)
     honorLabels = block.bool("honor_labels") ?? honorLabels
     honorTimestamps = block.bool("honor_timestamps") ?? honorTimestamps
     enableCompression = block.bool("enable_compression") ?? enableCompression
