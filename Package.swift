@@ -45,7 +45,7 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "HTTPClient",
+        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "AWS", "HTTPClient",
         "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
@@ -54,11 +54,12 @@ let package = Package(
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
     floor(
-      "Discovery", ["Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
-    floor("Configuration", ["HTTPClient", "Relabeling", "YAML", "Flags"]),
+      "Discovery", ["AWS", "Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
+    floor("Configuration", ["AWS", "HTTPClient", "Relabeling", "YAML", "Flags"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("YAML", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
+    floor("AWS", ["HTTPClient", "YAML", "Bytes", "CNettle", log] + nio),
     floor("HTTPClient", ["Compression", "Bytes"] + nio),
     floor("Kernel", ["Bytes", "CLinux", "CSystemd"]),
     floor("Exposition", ["Bytes"]),
@@ -80,7 +81,7 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
+        "AWS", "HostMetrics", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
@@ -91,6 +92,7 @@ let package = Package(
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CSnappy", pkgConfig: "snappy", apt: "libsnappy-dev"),
     system("CCrypt", pkgConfig: "libcrypt", apt: "libcrypt-dev"),
+    system("CNettle", pkgConfig: "nettle", apt: "nettle-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
     tests(of: "Web", ["YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
@@ -100,6 +102,7 @@ let package = Package(
     tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
+    tests(of: "AWS", ["HTTPClient", "Bytes", log] + nio),
     tests(of: "HTTPClient", nio + ["Compression", "Bytes"]),
     tests(of: "Kernel", ["TestBus"]),
     .target(
