@@ -6,7 +6,7 @@ import Logging
 public struct AWSEnvironment: Sendable {
   let client: HTTPClient
   let log: Logger
-  let clock: AWSClock
+  public let clock: AWSClock
   private let lookUp: @Sendable (String) -> String?
 
   /// - Parameter variables: looks a variable up by its name.

@@ -18,7 +18,7 @@ extension HTTPRequest {
     headers.removeAll { ["authorization", "x-amz-date", "x-amz-security-token"].contains($0.name.lowercased()) }
     let time = time.basic
     headers.append(("X-Amz-Date", time))
-    if let token = credentials.sessionToken { headers.append(("X-Amz-Security-Token", token.text)) }
+    if let token = credentials.sessionToken { headers.append(("X-Amz-Security-Token", token.value)) }
     let signature = Signature(
       method: method, target: url.target,
       headers: headers.filter { Self.isSigned($0.name.lowercased()) } + [("Host", url.authority)],
@@ -43,7 +43,7 @@ final class SigningKeys: Sendable {
   func key(_ secret: Secret, day: String, _ scope: SigningScope) -> [UInt8] {
     last.withLock { last in
       if let last, last.day == day, last.scope == scope, last.secret == secret { return last.key }
-      let key = Signature.key(secret.text, day: day, scope)
+      let key = Signature.key(secret.value, day: day, scope)
       last = Entry(secret: secret, day: day, scope: scope, key: key)
       return key
     }

@@ -1,3 +1,4 @@
+import AWS
 import Configuration
 import Discovery
 import Exposition
@@ -34,9 +35,10 @@ enum AgentCommand {
 
     let group = MultiThreadedEventLoopGroup(numberOfThreads: min(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
     let client = HTTPClient(eventLoopGroup: group)
+    let aws = AWSAccounts(AWSEnvironment(client: client, log: logger))
     let externalLabels = AgentConfiguration.externalLabels(configuration)
     let storage = try RemoteStorage(
-      AgentConfiguration.remotes(configuration, client, userAgent: userAgent), externalLabels: externalLabels,
+      AgentConfiguration.remotes(configuration, client, aws, userAgent: userAgent), externalLabels: externalLabels,
       log: AgentStorageFlags.logOptions(flags), memoryLimit: AgentStorageFlags.memoryLimit(flags), group: group,
       logger: logger)
     let sources = MetricSources()
@@ -49,7 +51,7 @@ enum AgentCommand {
       scraping.apply(jobs.flatMap(\.active))
     }
     let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
-      let remotes = try AgentConfiguration.remotes(new, client, userAgent: userAgent)
+      let remotes = try AgentConfiguration.remotes(new, client, aws, userAgent: userAgent)
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
       if new.global.externalLabels != old.global.externalLabels {
         storage.setExternalLabels(AgentConfiguration.externalLabels(new))
@@ -60,7 +62,7 @@ enum AgentCommand {
 
     let pages = AgentPages(
       scraping: scraping, discovery: discovery, reload: flags[enableLifecycle] ? reload : nil, hostname: hostname())
-    sources.add([scraping, storage, reload])
+    sources.add([scraping, storage, reload, AWSMetrics(aws)])
     var routes = exporter.routes(page, links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
