@@ -65,8 +65,10 @@ import Testing
   }
 
   @Test func profiles() async throws {
-    let folder = try TemporaryDirectory()
-    try folder.write(
+    let folder = TemporaryDirectory()
+    defer { withExtendedLifetime(folder) {} }
+    folder.overwrite(
+      "config",
       """
       # comment
       [default]
@@ -89,10 +91,11 @@ import Testing
       credential_source = Nowhere
       [sso-session x]
       sso_region = us-east-1
-      """, to: "config")
-    try folder.write(
+      """)
+    folder.overwrite(
+      "credentials",
       "[default]\naws_access_key_id = AKID ; comment\naws_secret_access_key=s#x\n[other]\nAWS_ACCESS_KEY_ID=OTHER\n"
-        + "aws_secret_access_key = s\n", to: "credentials")
+        + "aws_secret_access_key = s\n")
     let variables = [
       "AWS_CONFIG_FILE": folder.path + "/config", "AWS_SHARED_CREDENTIALS_FILE": folder.path + "/credentials",
       "AWS_EC2_METADATA_DISABLED": "true",
@@ -120,15 +123,16 @@ import Testing
   // MARK: STS
 
   @Test func webIdentityReadsItsFileAnew() async throws {
-    let folder = try TemporaryDirectory()
-    try folder.write("one\n", to: "token")
+    let folder = TemporaryDirectory()
+    defer { withExtendedLifetime(folder) {} }
+    folder.overwrite("token", "one\n")
     let sts = try await FakeServices { _ in (200, Self.role("AssumeRoleWithWebIdentity")) }
     let chain = chain([
       "AWS_WEB_IDENTITY_TOKEN_FILE": folder.path + "/token", "AWS_ROLE_ARN": "arn:aws:iam::1:role/r",
       "AWS_ENDPOINT_URL_STS": sts.url, "AWS_REGION": "us-east-1",
     ])
     #expect(try await chain.retrieve().accessKeyID == "ASIAROLE")
-    try folder.write("two\n", to: "token")
+    folder.overwrite("token", "two\n")
     let found = try await chain.retrieve()
     #expect(found.expiration?.extended == Self.expiration)
     #expect(sts.requests.map { $0.body.hasSuffix("WebIdentityToken=one") } == [true, false])
@@ -138,8 +142,10 @@ import Testing
   }
 
   @Test func rolesAreChained() async throws {
-    let folder = try TemporaryDirectory()
-    try folder.write(
+    let folder = TemporaryDirectory()
+    defer { withExtendedLifetime(folder) {} }
+    folder.overwrite(
+      "config",
       """
       [profile a]
       role_arn = arn:aws:iam::1:role/a
@@ -150,7 +156,7 @@ import Testing
       [profile b]
       role_arn = arn:aws:iam::1:role/b
       credential_source = Environment
-      """, to: "config")
+      """)
     let sts = try await FakeServices { (200, Self.role("AssumeRole", key: $0.body.contains("%2Fb") ? "B" : "A")) }
     var options = CredentialOptions()
     options.profile = "a"
@@ -196,15 +202,16 @@ import Testing
   // MARK: Containers
 
   @Test func container() async throws {
-    let folder = try TemporaryDirectory()
-    try folder.write("one", to: "token")
+    let folder = TemporaryDirectory()
+    defer { withExtendedLifetime(folder) {} }
+    folder.overwrite("token", "one")
     let agent = try await FakeServices { _ in (200, Self.document) }
     let chain = chain([
       "AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.url + "/v1/credentials",
       "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": folder.path + "/token", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "not me",
     ])
     #expect(try await chain.retrieve().accessKeyID == "ASIA")
-    try folder.write("two", to: "token")
+    folder.overwrite("token", "two")
     _ = try await chain.retrieve()
     #expect(agent.requests.map { $0.headers["Authorization"] } == [["one"], ["two"]])
     #expect(agent.requests[0].target == "/v1/credentials")
@@ -297,7 +304,7 @@ import Testing
 
   /// None at the start; then they come, stay through a failure, and are asked for anew when they are refused.
   @Test func provider() async throws {
-    let answers = Mutex<[(status: Int, body: String)]>([(500, ""), (500, ""), (500, "")])
+    let answers = Mutex<[(status: Int, body: String)]>([(400, "")])
     let agent = try await FakeServices { _ in answers.withLock { $0.popLast() } ?? (200, Self.document) }
     let provider = CredentialProvider(chain(["AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.url]))
     #expect(throws: CredentialError.self) { try provider.current() }
