@@ -7,6 +7,8 @@ public struct AWSEnvironment: Sendable {
   let client: HTTPClient
   let log: Logger
   public let clock: AWSClock
+  /// How AWS itself is reached: by the proxy of the environment, if it names one.
+  let access: HTTPAccess
   private let lookUp: @Sendable (String) -> String?
 
   /// - Parameter variables: looks a variable up by its name.
@@ -17,6 +19,9 @@ public struct AWSEnvironment: Sendable {
     self.client = client
     self.log = log
     clock = AWSClock(log: log)
+    var options = HTTPClientOptions()
+    options.proxy.isFromEnvironment = true
+    access = HTTPAccess(options)
     lookUp = variables
   }
 

@@ -1,6 +1,8 @@
 // Where credentials come from, in the order of the AWS SDKs
 // (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html).
 
+import Secrets
+
 /// What a block of the configuration says of credentials; without anything, the SDKs' chain decides.
 public struct CredentialOptions: Sendable, Hashable {
   /// Static credentials, both or neither.

@@ -1,3 +1,5 @@
+import Secrets
+
 /// Who signs.
 public struct Credentials: Sendable, Equatable {
   public var accessKeyID: String

@@ -1,5 +1,6 @@
 // Which headers of a request are signed, and the signing key that is kept for a day.
 
+import Secrets
 import HTTPClient
 import NIOCore
 import Synchronization

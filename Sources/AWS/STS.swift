@@ -1,6 +1,7 @@
 // The Security Token Service (https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html), which gives temporary
 // credentials of a role: AssumeRole, and AssumeRoleWithWebIdentity for a token of an OpenID provider, as EKS has one.
 
+import Secrets
 import HTTPClient
 import NIOCore
 import YAML
@@ -56,7 +57,7 @@ struct STS {
         method: "POST", url: try environment.endpoint("sts", region: region, isFIPS: isFIPS),
         headers: [
           ("Accept", "text/xml"), ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
-        ], body: form(parameters))
+        ], body: form(parameters), access: environment.access)
       if let caller {
         request.sign(
           caller, SigningScope(region: region, service: "sts"), at: environment.clock.now, SigningKeys())

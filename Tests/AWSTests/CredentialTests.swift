@@ -1,3 +1,4 @@
+import Secrets
 import HTTPClient
 import Logging
 import NIOPosix

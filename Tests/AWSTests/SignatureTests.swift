@@ -1,3 +1,4 @@
+import Secrets
 import Bytes
 import HTTPClient
 import NIOCore

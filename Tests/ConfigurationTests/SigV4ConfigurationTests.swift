@@ -1,3 +1,4 @@
+import Secrets
 import AWS
 import Testing
 
