@@ -2,7 +2,7 @@ import Relabeling
 import YAML
 
 /// A label as the file states it. Names and values are compared as bytes.
-public struct ConfiguredLabel: Sendable, Equatable {
+public struct ConfiguredLabel: Sendable, Hashable {
   public var name: String
   public var value: String
 
@@ -13,6 +13,13 @@ public struct ConfiguredLabel: Sendable, Equatable {
 
   public static func == (left: ConfiguredLabel, right: ConfiguredLabel) -> Bool {
     left.name.utf8.elementsEqual(right.name.utf8) && left.value.utf8.elementsEqual(right.value.utf8)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    for text in [name, value] {
+      for byte in text.utf8 { hasher.combine(byte) }
+      hasher.combine(UInt8(0xff))
+    }
   }
 }
 
@@ -92,12 +99,16 @@ public struct ScrapeConfiguration: Sendable {
   public var metricRelabelRules = RelabelRules()
   public var staticConfigs: [StaticTargets] = []
   public var fileDiscoveries: [FileDiscoveryConfiguration] = []
+  public var httpDiscoveries: [HTTPDiscoveryConfiguration] = []
+  public var dnsDiscoveries: [DNSDiscoveryConfiguration] = []
+  public var consulDiscoveries: [ConsulDiscoveryConfiguration] = []
 
   private static let keys = BlockKeys(
     served: [
       "job_name", "scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params", "honor_labels",
       "honor_timestamps", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
       "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
+      "http_sd_configs", "dns_sd_configs", "consul_sd_configs",
     ],
     known: httpClientKeys + [
       "track_timestamps_staleness", "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit",
@@ -106,9 +117,9 @@ public struct ScrapeConfiguration: Sendable {
       "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
       "metric_name_validation_scheme", "metric_name_escaping_scheme",
       "scrape_failure_log_file", "aws_sd_configs", "azure_sd_configs",
-      "consul_sd_configs", "digitalocean_sd_configs", "dns_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
+      "digitalocean_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
       "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "gce_sd_configs",
-      "hetzner_sd_configs", "http_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs",
+      "hetzner_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs",
       "lightsail_sd_configs", "linode_sd_configs", "marathon_sd_configs", "nerve_sd_configs", "nomad_sd_configs",
       "openstack_sd_configs", "ovhcloud_sd_configs", "puppetdb_sd_configs", "scaleway_sd_configs",
       "serverset_sd_configs", "stackit_sd_configs", "triton_sd_configs", "uyuni_sd_configs", "vultr_sd_configs",
@@ -154,6 +165,9 @@ public struct ScrapeConfiguration: Sendable {
       Self.staticTargets($0, mustBeAddresses: mustBeAddresses)
     }
     fileDiscoveries = FileDiscoveryConfiguration.list(block, directory)
+    httpDiscoveries = HTTPDiscoveryConfiguration.list(block, directory)
+    dnsDiscoveries = DNSDiscoveryConfiguration.list(block)
+    consulDiscoveries = ConsulDiscoveryConfiguration.list(block, directory)
   }
 
   /// - Parameter directory: the folder of the configuration.

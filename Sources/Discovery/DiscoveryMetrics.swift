@@ -14,6 +14,8 @@ public final class DiscoveryMetrics: MetricSource {
     var counts: [Key: UInt64] = [:]
     var summaries: [MetricFamily] = []
     var durations: [Key: DurationSummary] = [:]
+    /// By who shows them.
+    var gauges: [ObjectIdentifier: (family: MetricFamily, values: [[String]: Double])] = [:]
   }
 
   private let state = Mutex(State())
@@ -31,11 +33,16 @@ public final class DiscoveryMetrics: MetricSource {
   }
 
   /// Takes how long something took, for a summary.
-  func observe(_ family: MetricFamily, _ labels: [String] = [], _ time: Duration) {
+  func observe(_ family: MetricFamily, _ labels: [String], _ time: Duration) {
     state.withLock { state in
       if !state.summaries.contains(where: { $0 === family }) { state.summaries.append(family) }
       state.durations[Key(family: ObjectIdentifier(family), labels: labels), default: DurationSummary()].take(time)
     }
+  }
+
+  /// Makes these, by their labels, the values of a gauge that `owner` shows. Several may show the same.
+  func show(_ family: MetricFamily, by owner: ObjectIdentifier, _ values: [[String]: Double]) {
+    state.withLock { $0.gauges[owner] = values.isEmpty ? nil : (family, values) }
   }
 
   /// Forgets what has the label `config` of a job that is gone.
@@ -57,6 +64,15 @@ public final class DiscoveryMetrics: MetricSource {
         writer.begin(family)
         for label in key.labels { writer.label(label) }
         writer.end(count)
+      }
+    }
+    var shown: Set<Key> = []
+    for (family, values) in state.gauges.values {
+      for (labels, value) in values
+      where shown.insert(Key(family: ObjectIdentifier(family), labels: labels)).inserted {
+        writer.begin(family)
+        for label in labels { writer.label(label) }
+        writer.end(value)
       }
     }
     for family in state.summaries {

@@ -49,7 +49,7 @@ func refusesWhatAreNoTargetGroups(_ path: String, _ text: String, _ reason: Stri
   #expect {
     try groups(text, path)
   } throws: {
-    ($0 as? TargetFileFault)?.reason.contains(reason) == true
+    ($0 as? TargetListFault)?.reason.contains(reason) == true
   }
 }
 
