@@ -10,6 +10,10 @@ public struct JobTargets: Sendable {
   /// How many targets there are, those that the rules dropped and those that cannot be scraped among them.
   public var count: Int { groups.reduce(0) { $0 + $1.entries.count } }
   public var droppedCount: Int { groups.reduce(0) { $0 + $1.droppedCount } }
+  /// How many can neither be scraped nor were dropped.
+  public var faultCount: Int { count - droppedCount - groups.reduce(0) { $0 + $1.activeCount } }
+  /// How many targets the job may have; 0 is no limit.
+  public var targetLimit: Int { job.limits.targets }
 
   /// All that are to be scraped; some may be equal.
   public var targets: [Target] {
@@ -64,6 +68,13 @@ public struct JobTargets: Sendable {
   public init(of job: ScrapeConfiguration, groups: [TargetGroup]) {
     self.init(job, groups.map { GroupTargets($0, job, before: nil) })
   }
+
+  /// The targets of a job that somebody else has found.
+  public init(jobName: String, active: [Target], targetLimit: Int = 0) {
+    var job = ScrapeConfiguration(jobName: jobName)
+    job.limits.targets = targetLimit
+    self.init(job, [GroupTargets(active)])
+  }
 }
 
 /// A target that is not scraped.
@@ -116,6 +127,14 @@ final class GroupTargets: Sendable {
     self.entries = entries
     activeCount = active
     droppedCount = dropped
+  }
+
+  /// Targets that are there already.
+  fileprivate init(_ targets: [Target]) {
+    group = TargetGroup(source: "", targets: targets.map { _ in [] }, labels: [])
+    entries = targets.map(Entry.active)
+    activeCount = targets.count
+    droppedCount = 0
   }
 
   private static func entry(

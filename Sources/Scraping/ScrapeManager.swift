@@ -63,14 +63,16 @@ public final class ScrapeManager: Sendable {
 
   /// Makes these the targets: new ones are scraped from their next moment on, those that are gone get staleness
   /// markers, the others go on with their settings of now. Of targets with equal labels and URL one is kept.
-  public func apply(_ targets: [Target]) {
+  public func apply(_ jobs: [JobTargets]) {
     state.withLock { state in
       guard !state.isStopped else { return }
       state.round += 1
       let round = state.round
       var new: [Target] = []
-      for target in targets {
-        if state.scraped[ObjectIdentifier(target.revision)]?.touch(round) == nil { new.append(target) }
+      for job in jobs {
+        for target in job.targets {
+          if state.scraped[ObjectIdentifier(target.revision)]?.touch(round) == nil { new.append(target) }
+        }
       }
       var gone = Gone(state.scraped.filter { $0.value.round != round })
       for target in new { take(target, instead: &gone, &state) }
