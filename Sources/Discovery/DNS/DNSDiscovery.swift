@@ -41,15 +41,19 @@ struct DNSDiscovery: RefreshingDiscovery {
     environment.metrics.count(Self.failures, by: 0)
   }
 
+  private typealias Found = (name: String, records: Result<[DNSRecord], any Error>)
+
   /// A name that cannot be looked up keeps what it had.
   ///
   /// - Throws: when that is so for all names.
   mutating func refresh() async throws -> [TargetGroup] {
-    let found = await withTaskGroup { [resolver, type, names = configuration.names] tasks in
+    let found = await withTaskGroup(of: Found.self) { [resolver, type, names = configuration.names] tasks in
       for name in names {
         tasks.addTask {
-          do { return (name, Result.success(try await resolver.records(of: name, type))) } catch {
-            return (name, Result<[DNSRecord], any Error>.failure(error))
+          do {
+            return (name, .success(try await resolver.records(of: name, type)))
+          } catch {
+            return (name, .failure(error))
           }
         }
       }
