@@ -96,7 +96,7 @@ let package = Package(
     tests(of: "Web", ["YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
-    tests(of: "Discovery", ["Configuration", "HTTPClient", "Exposition", log] + nio),
+    tests(of: "Discovery", ["Configuration", "HTTPClient", "Exposition", "Bytes", log] + nio),
     tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),

@@ -13,7 +13,7 @@ struct DNSDiscovery: RefreshingDiscovery {
 
   let environment: DiscoveryEnvironment
   private let configuration: DNSDiscoveryConfiguration
-  private let resolver: Resolver
+  private let resolver: DNSResolver
   private let type: DNSRecordType
   /// What was found last, by name.
   private var groups: [String: TargetGroup] = [:]
@@ -28,7 +28,7 @@ struct DNSDiscovery: RefreshingDiscovery {
   ) {
     self.configuration = configuration
     self.environment = environment
-    self.resolver = Resolver(log: environment.log, configuration: resolver)
+    self.resolver = DNSResolver(log: environment.log, configuration: resolver)
     type =
       switch configuration.type {
       case .a: .a

@@ -6,7 +6,7 @@ import Logging
 import NIOPosix
 
 /// Asks for the records of names, as Prometheus does: each name of the search list, each server in turn.
-struct Resolver: Sendable {
+struct DNSResolver: Sendable {
   /// For calls that wait for name servers: neither an event loop nor a thread of Swift's pool must.
   private static let threads: NIOThreadPool = {
     let threads = NIOThreadPool(numberOfThreads: 16)
