@@ -46,7 +46,7 @@ let package = Package(
       name: "pilotfish",
       dependencies: [
         "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "AWS", "HTTPClient",
-        "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
+        "Relabeling", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 
@@ -54,8 +54,9 @@ let package = Package(
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
     floor(
-      "Discovery", ["AWS", "Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
-    floor("Configuration", ["AWS", "HTTPClient", "Secrets", "Relabeling", "YAML", "Flags"]),
+      "Discovery",
+      ["AWS", "Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
+    floor("Configuration", ["AWS", "HTTPClient", "Secrets", "Relabeling", "YAML", "Exposition", "Flags"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
     floor("AWS", ["HTTPClient", "Secrets", "YAML", "Bytes", "CNettle", log] + nio),
@@ -99,7 +100,7 @@ let package = Package(
     tests(of: "Web", ["Secrets", "YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
-    tests(of: "Discovery", ["Configuration", "HTTPClient", "Exposition", log] + nio),
+    tests(of: "Discovery", ["AWS", "Configuration", "HTTPClient", "Exposition", "Bytes", log] + nio),
     tests(of: "Configuration", ["AWS", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),

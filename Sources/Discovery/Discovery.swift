@@ -12,13 +12,25 @@ public protocol Discovery: Sendable {
 /// A mechanism as a job configures it; a mechanism that a reload leaves as it is goes on.
 enum Mechanism: Hashable, Sendable {
   case file(FileDiscoveryConfiguration)
+  case http(HTTPDiscoveryConfiguration)
+  case dns(DNSDiscoveryConfiguration)
+  case consul(ConsulDiscoveryConfiguration)
 
   /// Those of a job; what stands in the configuration itself needs none.
-  static func all(of job: ScrapeConfiguration) -> [Mechanism] { job.fileDiscoveries.map(Mechanism.file) }
+  static func all(of job: ScrapeConfiguration) -> [Mechanism] {
+    var all = job.fileDiscoveries.map(Mechanism.file)
+    all += job.httpDiscoveries.map(Mechanism.http)
+    all += job.dnsDiscoveries.map(Mechanism.dns)
+    all += job.consulDiscoveries.map(Mechanism.consul)
+    return all
+  }
 
   func start(_ environment: DiscoveryEnvironment) -> any Discovery {
     switch self {
-    case .file(let configuration): FileDiscovery(configuration, log: environment.log)
+    case .file(let configuration): FileDiscovery(configuration, environment)
+    case .http(let configuration): HTTPDiscovery(configuration, environment)
+    case .dns(let configuration): DNSDiscovery(configuration, environment)
+    case .consul(let configuration): ConsulDiscovery(configuration, environment)
     }
   }
 }

@@ -3,7 +3,7 @@ import Exposition
 /// The rules of a `relabel_configs` list, applied one after the other
 /// (https://prometheus.io/docs/prometheus/latest/configuration/configuration/#relabel_config).
 public struct RelabelRules: Sendable, Equatable {
-  private let rules: [RelabelRule]
+  public let rules: [RelabelRule]
 
   public init(_ rules: [RelabelRule] = []) { self.rules = rules }
 

@@ -47,9 +47,8 @@ enum AgentCommand {
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
-    let discovery = DiscoveryManager(environment: DiscoveryEnvironment(client: client, log: logger)) { jobs in
-      scraping.apply(jobs.flatMap(\.active))
-    }
+    let environment = DiscoveryEnvironment(client: client, aws: aws, userAgent: userAgent, log: logger)
+    let discovery = DiscoveryManager(environment: environment) { scraping.apply($0) }
     let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, aws, userAgent: userAgent)
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
@@ -60,11 +59,13 @@ enum AgentCommand {
       discovery.apply(new.scrapeConfigs)
     }
 
-    let pages = AgentPages(
-      scraping: scraping, discovery: discovery, reload: flags[enableLifecycle] ? reload : nil, hostname: hostname())
-    sources.add([scraping, storage, reload, AWSMetrics(aws)])
-    var routes = exporter.routes(page, links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
+    let pages = AgentPages(scraping: scraping, reload: flags[enableLifecycle] ? reload : nil)
+    sources.add([scraping, discovery, storage, reload, AWSMetrics(aws)])
+    let targetPages = TargetPages(scraping: scraping, discovery: discovery, hostname: hostname())
+    var routes = exporter.routes(
+      page, links: [("/targets", "Targets"), ("/service-discovery", "Service discovery"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
+    targetPages.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
     if exporter.isOpen { own.listen(on: server.addresses) }
     try storage.start { scraping.metadata() }

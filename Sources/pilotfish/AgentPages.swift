@@ -1,9 +1,7 @@
 // Prometheus' HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/#targets) and its health checks.
 
 import Bytes
-import Discovery
 import Exposition
-import Glibc
 import Scraping
 import Synchronization
 import Web
@@ -12,16 +10,12 @@ import Web
 final class AgentPages: Sendable {
   let isReady = Atomic<Bool>(false)
   private let scraping: ScrapeManager
-  private let discovery: DiscoveryManager
   private let reload: AgentReload?
-  private let hostname: String
 
   /// - Parameter reload: what `/-/reload` calls; nil: it is not allowed.
-  init(scraping: ScrapeManager, discovery: DiscoveryManager, reload: AgentReload?, hostname: String) {
+  init(scraping: ScrapeManager, reload: AgentReload?) {
     self.scraping = scraping
-    self.discovery = discovery
     self.reload = reload
-    self.hostname = hostname
   }
 
   func add(to routes: inout WebRoutes) {
@@ -45,55 +39,7 @@ final class AgentPages: Sendable {
         }
       }
     }
-    routes["/api/v1/targets"] = { [self] request, respond in respond(.json(targets(request))) }
     routes["/api/v1/targets/metadata"] = { [self] request, respond in respond(metadata(request)) }
-  }
-
-  private func success(_ data: JSON) -> JSON { ["status": "success", "data": data] }
-
-  // MARK: Targets
-
-  /// `state`: active, dropped or any; `scrapePool`: the targets of one job.
-  private func targets(_ request: WebRequest) -> JSON {
-    let state = request.parameters("state").first ?? "any"
-    let pool = request.parameters("scrapePool").first ?? ""
-    let statuses = scraping.snapshot().filter { pool.isEmpty || $0.target.jobName == pool }
-    let dropped = discovery.dropped().filter { pool.isEmpty || $0.jobName == pool }
-    return success([
-      "activeTargets": .array(state == "dropped" ? [] : statuses.map(active)),
-      "droppedTargets": .array(state == "active" ? [] : dropped.flatMap(shown)),
-      "droppedTargetCounts": .object(dropped.map { ($0.jobName, .integer($0.count)) }),
-    ])
-  }
-
-  private func shown(_ dropped: DroppedTargets) -> [JSON] {
-    dropped.discoveredLabels.map { labels in
-      ["discoveredLabels": json(labels), "scrapePool": .string(dropped.jobName)]
-    }
-  }
-
-  private func active(_ status: TargetStatus) -> JSON {
-    let target = status.target
-    return [
-      "discoveredLabels": json(target.discoveredLabels),
-      "labels": json(target.labels),
-      "scrapePool": .string(target.jobName),
-      "scrapeUrl": .string(target.scrapeURL),
-      "globalUrl": .string(status.globalURL(hostname: hostname)),
-      "lastError": .string(status.lastError),
-      "lastScrape": .string(status.lastScrape.map(rfc3339) ?? "0001-01-01T00:00:00Z"),
-      "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
-      "health": .string(status.health.rawValue),
-      "scrapeInterval": .string(target.interval.prometheusText),
-      "scrapeTimeout": .string(target.timeout.prometheusText),
-    ]
-  }
-
-  private func json(_ labels: LabelSet) -> JSON {
-    .object(
-      (0..<labels.count).map { index in
-        (String(utf8: labels.name(at: index)), .string(String(utf8: labels.value(at: index))))
-      })
   }
 
   // MARK: Metadata
@@ -102,43 +48,25 @@ final class AgentPages: Sendable {
   private func metadata(_ request: WebRequest) -> WebResponse {
     let text = request.parameters("match_target").first ?? ""
     guard let selector = EqualitySelector(text) else {
-      return .json(
-        [
-          "status": "error", "errorType": "bad_data",
-          "error": .string("invalid parameter \"match_target\": only {label=\"value\", …} is served by this version"),
-        ], status: 400)
+      return .badData("invalid parameter \"match_target\": only {label=\"value\", …} is served by this version")
     }
     let metric = request.parameters("metric").first ?? ""
     let limit = request.parameters("limit").first.flatMap { Int($0) } ?? .max
     let entries = scraping.snapshot().filter { selector.matches($0.target.labels) }.flatMap { status in
       status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
         [
-          "target": json(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
+          "target": JSON(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
           "help": .string(entry.help), "unit": .string(entry.unit),
         ]
       }
     }
-    return .json(success(.array(Array(entries.prefix(max(limit, 0))))))
+    return .json(.success(.array(Array(entries.prefix(max(limit, 0))))))
   }
 }
 
 extension WebResponse {
   /// Plain text, as Prometheus' health checks answer.
   fileprivate static func plain(_ status: Int, _ text: String) -> WebResponse { .text(status, text) }
-}
-
-/// Nanoseconds since the epoch as RFC 3339, in UTC.
-private func rfc3339(_ nanoseconds: Int64) -> String {
-  var seconds = time_t(nanoseconds / 1_000_000_000)
-  var parts = tm()
-  gmtime_r(&seconds, &parts)
-  func padded(_ value: some BinaryInteger, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-  return "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
-    + "T\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
-    + ".\(padded(nanoseconds % 1_000_000_000, 9))Z"
 }
 
 /// A selector of the form `{name="value", …}`.

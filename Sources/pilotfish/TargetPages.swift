@@ -1,0 +1,219 @@
+// What the agent says of its targets: Prometheus' HTTP API
+// (https://prometheus.io/docs/prometheus/latest/querying/api/#targets) and the pages /targets and /service-discovery.
+
+import Bytes
+import Discovery
+import Exposition
+import Glibc
+import Relabeling
+import Scraping
+import Web
+
+final class TargetPages: Sendable {
+  let scraping: ScrapeManager
+  let discovery: DiscoveryManager
+  private let hostname: String
+
+  init(scraping: ScrapeManager, discovery: DiscoveryManager, hostname: String) {
+    self.scraping = scraping
+    self.discovery = discovery
+    self.hostname = hostname
+  }
+
+  func add(to routes: inout WebRoutes) {
+    routes["/api/v1/targets"] = { [self] request, respond in respond(.json(targets(request))) }
+    routes["/api/v1/scrape_pools"] = { [self] _, respond in respond(.json(scrapePools())) }
+    routes["/api/v1/targets/relabel_steps"] = { [self] request, respond in respond(relabelSteps(request)) }
+    routes["/targets"] = { [self] request, respond in respond(.html(targetsPage(TargetSelection(request)))) }
+    routes["/service-discovery"] = { [self] request, respond in
+      respond(.html(serviceDiscoveryPage(TargetSelection(request))))
+    }
+  }
+
+  /// `state`: active, dropped or any; `scrapePool`: the targets of one job.
+  private func targets(_ request: WebRequest) -> JSON {
+    let state = request.parameters("state").first?.lowercased() ?? "any"
+    let pool = request.parameters("scrapePool").first ?? ""
+    let jobs = discovery.snapshot().filter { pool.isEmpty || $0.jobName == pool }
+    let statuses = state == "dropped" ? [] : scraping.snapshot().filter { pool.isEmpty || $0.target.jobName == pool }
+    return .success([
+      "activeTargets": .array(statuses.map(active)),
+      "droppedTargets": .array(state == "active" ? [] : jobs.flatMap(dropped)),
+      "droppedTargetCounts": .object(jobs.map { ($0.jobName, .integer($0.droppedCount)) }),
+    ])
+  }
+
+  private func dropped(_ job: JobTargets) -> [JSON] {
+    job.inactive(limit: job.job.keptDroppedTargets).filter { $0.fault == nil }.map { target in
+      ["discoveredLabels": JSON(target.discoveredLabels), "scrapePool": .string(job.jobName)]
+    }
+  }
+
+  private func active(_ status: TargetStatus) -> JSON {
+    let target = status.target
+    return [
+      "discoveredLabels": JSON(target.discoveredLabels),
+      "labels": JSON(target.labels),
+      "scrapePool": .string(target.jobName),
+      "scrapeUrl": .string(target.scrapeURL),
+      "globalUrl": .string(status.globalURL(hostname: hostname)),
+      "lastError": .string(status.lastError),
+      "lastScrape": .string(status.lastScrape.map(rfc3339) ?? "0001-01-01T00:00:00Z"),
+      "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
+      "health": .string(status.health.rawValue),
+      "scrapeInterval": .string(target.interval.prometheusText),
+      "scrapeTimeout": .string(target.timeout.prometheusText),
+    ]
+  }
+
+  private func scrapePools() -> JSON {
+    .success(["scrapePools": .array(discovery.snapshot().map(\.jobName).sorted().map(JSON.string))])
+  }
+
+  // MARK: Steps
+
+  /// `scrapePool`: whose rules; `labels`: to which, as a JSON object.
+  private func relabelSteps(_ request: WebRequest) -> WebResponse {
+    let pool = request.parameters("scrapePool").first ?? ""
+    guard !pool.isEmpty else { return .badData("no scrapePool parameter provided") }
+    var labels = LabelSet()
+    do throws(JSONValue.Fault) {
+      let text = Array((request.parameters("labels").first ?? "").utf8)
+      guard case .object(let members) = try JSONValue(parsing: text.span.bytes) else {
+        return .badData("error parsing labels: expected an object of texts")
+      }
+      for case (let name, .string(let value)) in members.map({ ($0.name, $0.value) }) {
+        labels.set(name.utf8.span.bytes, to: value.utf8.span.bytes)
+      }
+    } catch {
+      return .badData("error parsing labels: \(error)")
+    }
+    guard let job = discovery.snapshot().first(where: { $0.jobName == pool })?.job else {
+      return .badData("error retrieving scrape config: scrape pool \"\(pool)\" not found")
+    }
+    let steps = RelabelStep.all(of: job.relabelRules, labels)
+    return .json(
+      .success([
+        "steps": .array(
+          steps.map { step in
+            ["rule": JSON(step.rule.definition), "output": JSON(step.output), "keep": .bool(step.isKept)]
+          })
+      ]))
+  }
+}
+
+/// What one rule makes of the labels that those before it left.
+struct RelabelStep {
+  let rule: RelabelRule
+  /// Empty once they are dropped.
+  let output: LabelSet
+  let isKept: Bool
+
+  static func all(of rules: RelabelRules, _ labels: LabelSet) -> [RelabelStep] {
+    var labels = labels
+    var isKept = true
+    return rules.rules.map { rule in
+      isKept = isKept && RelabelRules([rule]).apply(to: &labels)
+      var output = isKept ? labels : LabelSet()
+      output.sort()
+      return RelabelStep(rule: rule, output: output, isKept: isKept)
+    }
+  }
+}
+
+/// Which targets a page shows.
+struct TargetSelection {
+  /// So many targets stand on one page.
+  static let limit = 500
+
+  let pool: String
+  /// Empty: all.
+  let health: String
+  let search: String
+
+  init(_ request: WebRequest) {
+    pool = request.parameters("scrapePool").first ?? ""
+    health = request.parameters("health").first?.lowercased() ?? ""
+    search = request.parameters("search").first ?? ""
+  }
+
+  /// Whether a text stands in a name, in a value or in one of the texts, in any case.
+  func matches(_ labels: LabelSet, _ texts: String...) -> Bool {
+    if search.isEmpty { return true }
+    let wanted = search.lowercased()
+    if texts.contains(where: { $0.lowercased().contains(wanted) }) { return true }
+    return (0..<labels.count).contains { index in
+      "\(String(utf8: labels.name(at: index)))=\"\(String(utf8: labels.value(at: index)))\"".lowercased()
+        .contains(wanted)
+    }
+  }
+
+  /// The form that asks for other ones.
+  ///
+  /// - Parameter states: those that `health` may name.
+  func form(pools: [String], states: [String]) -> String {
+    func options(_ values: [String], _ chosen: String) -> String {
+      ([""] + values).map { value in
+        "<option value=\"\(HTML.escape(value))\"\(value == chosen ? " selected" : "")>"
+          + "\(value.isEmpty ? "all" : HTML.escape(value))</option>"
+      }.joined()
+    }
+    return """
+      <form>
+      <label>Job <select name="scrapePool">\(options(pools, pool))</select></label>
+      <label>State <select name="health">\(options(states, health))</select></label>
+      <label>Search <input name="search" value="\(HTML.escape(search))"></label>
+      <button>Show</button>
+      </form>
+
+      """
+  }
+}
+
+extension JSON {
+  static func success(_ data: JSON) -> JSON { ["status": "success", "data": data] }
+
+  init(_ labels: LabelSet) {
+    self = .object(
+      (0..<labels.count).map { index in
+        (String(utf8: labels.name(at: index)), .string(String(utf8: labels.value(at: index))))
+      })
+  }
+
+  /// As Prometheus shows a rule: what is empty is left out.
+  init(_ rule: RelabelRule.Definition) {
+    self = .object(
+      [
+        ("source_labels", rule.sourceLabels.isEmpty ? .null : .array(rule.sourceLabels.map(JSON.string))),
+        ("separator", .string(rule.separator)), ("regex", .string(rule.regex)),
+        ("modulus", rule.modulus == 0 ? .null : .integer(Int(clamping: rule.modulus))),
+        ("target_label", .string(rule.targetLabel)), ("replacement", .string(rule.replacement)),
+        ("action", .string(rule.action.rawValue)),
+      ].filter { member in
+        switch member.1 {
+        case .null, .string(""): false
+        default: true
+        }
+      })
+  }
+}
+
+extension WebResponse {
+  static func badData(_ reason: String) -> WebResponse {
+    .json(["status": "error", "errorType": "bad_data", "error": .string(reason)], status: 400)
+  }
+}
+
+/// Nanoseconds since the epoch as RFC 3339, in UTC.
+func rfc3339(_ nanoseconds: Int64) -> String {
+  var seconds = time_t(nanoseconds / 1_000_000_000)
+  var parts = tm()
+  gmtime_r(&seconds, &parts)
+  func padded(_ value: some BinaryInteger, _ width: Int) -> String {
+    let digits = String(value)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+  return "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
+    + "T\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
+    + ".\(padded(nanoseconds % 1_000_000_000, 9))Z"
+}
