@@ -2,10 +2,10 @@
 // (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html) and of a pod by EKS Pod Identity
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
-import Secrets
 import Bytes
 import Glibc
 import HTTPClient
+import Secrets
 
 struct ContainerCredentials {
   private static let source = "container"

@@ -1,8 +1,8 @@
 // Which headers of a request are signed, and the signing key that is kept for a day.
 
-import Secrets
 import HTTPClient
 import NIOCore
+import Secrets
 import Synchronization
 
 extension HTTPRequest {

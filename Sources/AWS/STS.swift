@@ -1,9 +1,9 @@
 // The Security Token Service (https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html), which gives temporary
 // credentials of a role: AssumeRole, and AssumeRoleWithWebIdentity for a token of an OpenID provider, as EKS has one.
 
-import Secrets
 import HTTPClient
 import NIOCore
+import Secrets
 import YAML
 
 struct STS {

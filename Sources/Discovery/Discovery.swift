@@ -15,6 +15,8 @@ enum Mechanism: Hashable, Sendable {
   case http(HTTPDiscoveryConfiguration)
   case dns(DNSDiscoveryConfiguration)
   case consul(ConsulDiscoveryConfiguration)
+  case ec2(EC2DiscoveryConfiguration)
+  case ecs(ECSDiscoveryConfiguration)
 
   /// Those of a job; what stands in the configuration itself needs none.
   static func all(of job: ScrapeConfiguration) -> [Mechanism] {
@@ -22,6 +24,8 @@ enum Mechanism: Hashable, Sendable {
     all += job.httpDiscoveries.map(Mechanism.http)
     all += job.dnsDiscoveries.map(Mechanism.dns)
     all += job.consulDiscoveries.map(Mechanism.consul)
+    all += job.ec2Discoveries.map(Mechanism.ec2)
+    all += job.ecsDiscoveries.map(Mechanism.ecs)
     return all
   }
 
@@ -31,6 +35,8 @@ enum Mechanism: Hashable, Sendable {
     case .http(let configuration): HTTPDiscovery(configuration, environment)
     case .dns(let configuration): DNSDiscovery(configuration, environment)
     case .consul(let configuration): ConsulDiscovery(configuration, environment)
+    case .ec2(let configuration): EC2Discovery(configuration, environment)
+    case .ecs(let configuration): ECSDiscovery(configuration, environment)
     }
   }
 }

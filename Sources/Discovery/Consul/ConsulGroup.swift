@@ -76,7 +76,7 @@ extension JSONValue {
 }
 
 /// With an underscore for each byte that a label's name did not have in Prometheus 2.
-private func labelName(_ text: String) -> String {
+func labelName(_ text: String) -> String {
   String(
     String.UnicodeScalarView(
       text.unicodeScalars.map { scalar in
