@@ -100,7 +100,7 @@ let package = Package(
     tests(of: "Web", ["Secrets", "YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
-    tests(of: "Discovery", ["AWS", "Configuration", "HTTPClient", "Exposition", "Bytes", log] + nio),
+    tests(of: "Discovery", ["AWS", "Secrets", "Configuration", "HTTPClient", "Exposition", "Bytes", log] + nio),
     tests(of: "Configuration", ["AWS", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),

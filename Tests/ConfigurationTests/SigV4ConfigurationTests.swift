@@ -1,5 +1,5 @@
-import Secrets
 import AWS
+import Secrets
 import Testing
 
 @testable import Configuration
