@@ -80,7 +80,9 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
+        "HostMetrics", "RemoteWrite", "Discovery", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression",
+        "Bytes",
+        log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
