@@ -21,12 +21,16 @@ final class TargetPages: Sendable {
   }
 
   func add(to routes: inout WebRoutes) {
-    routes["/api/v1/targets"] = { [self] request, respond in respond(.json(targets(request))) }
-    routes["/api/v1/scrape_pools"] = { [self] _, respond in respond(.json(scrapePools())) }
-    routes["/api/v1/targets/relabel_steps"] = { [self] request, respond in respond(relabelSteps(request)) }
-    routes["/targets"] = { [self] request, respond in respond(.html(targetsPage(TargetSelection(request)))) }
-    routes["/service-discovery"] = { [self] request, respond in
-      respond(.html(serviceDiscoveryPage(TargetSelection(request))))
+    let pages: [(String, @Sendable (TargetPages, WebRequest) -> WebResponse)] = [
+      ("/api/v1/targets", { .json($0.targets($1)) }),
+      ("/api/v1/scrape_pools", { pages, _ in .json(pages.scrapePools()) }),
+      ("/api/v1/targets/relabel_steps", { $0.relabelSteps($1) }),
+      ("/targets", { .html($0.targetsPage(TargetSelection($1))) }),
+      ("/service-discovery", { .html($0.serviceDiscoveryPage(TargetSelection($1))) }),
+    ]
+    for (path, page) in pages {
+      // With thousands of targets a page takes a while, which an event loop with its scrapes must not.
+      routes[path] = { [self] request, respond in Task { respond(page(self, request)) } }
     }
   }
 
