@@ -46,7 +46,7 @@ let package = Package(
       name: "pilotfish",
       dependencies: [
         "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "HTTPClient",
-        "Relabeling", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
+        "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 
@@ -80,9 +80,9 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "Discovery", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression",
-        "Bytes",
-        log,
+        "HostMetrics", "RemoteWrite", "Discovery", "Configuration", "HTTPClient", "YAML", "Kernel", "Exposition",
+        "Flags",
+        "Compression", "Bytes", log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 

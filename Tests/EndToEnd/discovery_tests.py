@@ -186,8 +186,8 @@ scrape_configs:
             html = get(f"http://127.0.0.1:{port}{page}")
             assert "<script" not in html and "<b>" not in html, html
         html = get(f"http://127.0.0.1:{port}/service-discovery")
-        assert "(1 of 3 active)" in html and "dropped by rule 2" in html, html
-        assert "{action: drop, source_labels: [__address__], regex: gone:.*}" in html, html
+        assert "(1 of 3 active)" in html and "dropped by relabel_configs[1]" in html, html
+        assert "drop, source_labels: [__address__], regex: gone:.*" in html, html
         assert "connection refused" in get(f"http://127.0.0.1:{port}/targets?health=down")
         assert "connection refused" not in get(f"http://127.0.0.1:{port}/targets?health=up")
         assert "gone:2" not in get(f"http://127.0.0.1:{port}/service-discovery?health=active")

@@ -15,6 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 import agent_tests  # noqa: E402
+import configuration_tests  # noqa: E402
 import discovery_tests  # noqa: E402
 import durability_tests  # noqa: E402
 import exporter_tests  # noqa: E402
@@ -25,7 +26,8 @@ from parts import Folder  # noqa: E402
 
 TESTS = {
     name[len("test_"):]: test
-    for module in (agent_tests, discovery_tests, durability_tests, exporter_tests, web_tests, kernel_tests)
+    for module in (
+        agent_tests, configuration_tests, discovery_tests, durability_tests, exporter_tests, web_tests, kernel_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 
