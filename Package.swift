@@ -46,7 +46,7 @@ let package = Package(
       name: "pilotfish",
       dependencies: [
         "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "AWS", "HTTPClient",
-        "Relabeling", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
+        "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 
@@ -83,7 +83,8 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "AWS", "HostMetrics", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
+        "HostMetrics", "RemoteWrite", "Discovery", "Configuration", "AWS", "HTTPClient", "YAML", "Kernel", "Exposition",
+        "Flags", "Compression", "Bytes", log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 

@@ -3,47 +3,80 @@ import YAML
 /// A prometheus.yml, read, checked and with its defaults filled in
 /// (https://prometheus.io/docs/prometheus/latest/configuration/configuration/).
 public struct Configuration: Sendable {
+  /// How a configuration is read.
+  public struct Options: Sendable {
+    /// Goes on without blocks that only a server has a use for; otherwise they are faults.
+    public var ignoresServerBlocks = false
+    /// Reads the files of `scrape_config_files`, too.
+    public var readsJobFiles = true
+
+    public init() {}
+  }
+
   public let global: GlobalConfiguration
+  /// Those of `scrape_config_files` stand behind those of the main file.
   public let scrapeConfigs: [ScrapeConfiguration]
   public let remoteWrites: [RemoteWriteConfiguration]
+  /// Blocks that only a server has a use for, which were ignored.
+  public let ignoredBlocks: [String]
+  /// The main file as YAML, with its defaults filled in and its secrets masked.
+  public let effective: String
 
   private static let keys = BlockKeys(
-    served: ["global", "scrape_configs", "remote_write"],
-    known: ["runtime", "scrape_config_files", "rule_files", "alerting", "remote_read", "storage", "tracing", "otlp"])
+    served: ["global", "scrape_config_files", "scrape_configs", "remote_write"] + UnusedBlocks.keys
+      + UnusedBlocks.serverKeys,
+    known: ["tracing"])
 
   /// Reads a configuration.
   ///
   /// - Parameters:
   ///   - file: how the errors name the text; paths in it count from this file's folder.
   ///   - environment: gives the variables that `external_labels` may name.
-  /// - Throws: with all faults of the text.
+  /// - Throws: with all faults of the text, or of the first of its files that has faults.
   public static func parse(
-    _ text: [UInt8], file: String, environment: (String) -> String? = { _ in nil }
+    _ text: [UInt8], file: String, options: Options = Options(), environment: (String) -> String? = { _ in nil }
   ) throws(ConfigurationError) -> Configuration {
-    let root: YAMLNode
-    do {
-      root = try YAMLParser.parse(text)
-    } catch {
-      throw ConfigurationError(file, [error])
+    let source = ConfigurationSource(file)
+    var names = JobNames()
+    var patterns: [String] = []
+    let main = try source.read(text, keys) { top in
+      patterns = ScrapeConfigurationFiles.patterns(top, source.directory)
+      return Configuration(top, source, options, &names, environment)
     }
-    let problems = Problems()
-    let directory = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? ""
-    let configuration = Configuration(BlockReader(root, "", keys, problems), environment, directory)
-    guard problems.list.isEmpty else { throw ConfigurationError(file, problems.list) }
-    return configuration
+    guard options.readsJobFiles, !patterns.isEmpty else { return main }
+    return Configuration(main, try ScrapeConfigurationFiles.load(patterns, main.global, &names))
   }
 
   /// Reads the configuration of a file.
   public static func load(
-    _ path: String, environment: (String) -> String? = { _ in nil }
+    _ path: String, options: Options = Options(), environment: (String) -> String? = { _ in nil }
   ) throws(ConfigurationError) -> Configuration {
-    try parse(try read(path), file: path, environment: environment)
+    try parse(try read(path), file: path, options: options, environment: environment)
   }
 
-  private init(_ top: BlockReader, _ environment: (String) -> String?, _ directory: String) {
+  private init(
+    _ top: BlockReader, _ source: ConfigurationSource, _ options: Options, _ names: inout JobNames,
+    _ environment: (String) -> String?
+  ) {
     global = GlobalConfiguration(top, environment: environment)
-    scrapeConfigs = ScrapeConfiguration.list(top, global, directory)
+    scrapeConfigs = ScrapeConfiguration.list(top, global, source.directory, &names, in: source.file)
     remoteWrites = RemoteWriteConfiguration.list(top, global)
+    UnusedBlocks.check(top, global)
+    if !options.ignoresServerBlocks { UnusedBlocks.refuseServerBlocks(top) }
+    ignoredBlocks = options.ignoresServerBlocks ? UnusedBlocks.serverKeys.filter(top.has) : []
+    // Of a text with faults, the tree need not be what was read of it.
+    effective =
+      top.problems.list.isEmpty
+      ? EffectiveConfiguration(top, source.directory).text(global, scrapeConfigs, remoteWrites) : ""
+  }
+
+  /// A configuration with further jobs.
+  private init(_ main: Configuration, _ jobs: [ScrapeConfiguration]) {
+    global = main.global
+    scrapeConfigs = main.scrapeConfigs + jobs
+    remoteWrites = main.remoteWrites
+    ignoredBlocks = main.ignoredBlocks
+    effective = main.effective
   }
 
   /// The bytes of a file, at most one more than the YAML parser takes.

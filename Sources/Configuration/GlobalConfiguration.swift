@@ -5,6 +5,8 @@ import YAML
 public struct GlobalConfiguration: Sendable {
   public var scrapeInterval: Duration = .seconds(60)
   public var scrapeTimeout: Duration = .seconds(10)
+  /// Rules are not evaluated here: it is only shown.
+  public var evaluationInterval: Duration = .seconds(60)
   /// With variables of the environment filled in.
   public var externalLabels: [ConfiguredLabel] = []
   /// Nil when the file gives none.
@@ -37,8 +39,9 @@ public struct GlobalConfiguration: Sendable {
     } else {
       scrapeTimeout = min(scrapeTimeout, scrapeInterval)
     }
+    if let interval = block.duration("evaluation_interval"), interval > .zero { evaluationInterval = interval }
     // What concerns rules and queries is of no effect in an agent: it is read for its form only.
-    for key in ["evaluation_interval", "rule_query_offset"] { _ = block.duration(key) }
+    _ = block.duration("rule_query_offset")
     _ = block.string("query_log_file")
     scrapeProtocols = block.scrapeProtocols("scrape_protocols")
     scrapeNativeHistograms = block.bool("scrape_native_histograms") ?? scrapeNativeHistograms

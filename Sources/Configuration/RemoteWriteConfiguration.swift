@@ -45,10 +45,9 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
   private static let keys = BlockKeys(
     served: [
       "url", "name", "remote_timeout", "headers", "protobuf_message", "send_exemplars", "send_native_histograms",
-      "write_relabel_configs", "metadata_config", "queue_config",
-      "sigv4",
+      "write_relabel_configs", "metadata_config", "queue_config", "round_robin_dns", "sigv4",
     ],
-    known: httpClientKeys + ["round_robin_dns", "failed_request_logging", "azuread", "google_iam"])
+    known: httpClientKeys + ["failed_request_logging", "azuread", "google_iam"])
 
   /// - Parameter scheme: which names its rules may give to labels.
   init(_ block: BlockReader, _ scheme: NameScheme) {
@@ -66,6 +65,9 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     message = Self.message(block) ?? message
     sendExemplars = block.bool("send_exemplars") ?? sendExemplars
     sendNativeHistograms = block.bool("send_native_histograms") ?? sendNativeHistograms
+    if block.bool("round_robin_dns") == true {
+      block.refuse("round_robin_dns", "known to Prometheus, but not served by this version of pilotfish; remove it")
+    }
     writeRelabelRules = block.relabelRules(
       "write_relabel_configs", scheme, null: "empty or null relabeling rule in remote write config")
     metadata = Metadata(of: block)
@@ -132,11 +134,19 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
 
   static func list(_ top: BlockReader, _ global: GlobalConfiguration) -> [RemoteWriteConfiguration] {
     var names: Set<[UInt8]> = []
+    var earlier: [RemoteWriteConfiguration] = []
     return top.blocks("remote_write", keys).map { block in
       let remote = RemoteWriteConfiguration(block, global.names.scheme)
       if !remote.name.isEmpty, !names.insert(Array(remote.name.utf8)).inserted {
         block.refuse("name", "found multiple remote write configs with job name \"\(shown(remote.name))\"")
       }
+      if remote.name.isEmpty, !remote.url.isEmpty, earlier.contains(remote) {
+        block.refuse(
+          "url",
+          "duplicate remote write configs are not allowed, found duplicate for URL: "
+            + shown(Masking.withoutPassword(remote.url)))
+      }
+      earlier.append(remote)
       return remote
     }
   }

@@ -44,6 +44,8 @@ public struct ScrapeConfiguration: Sendable {
   public var relabelRules = RelabelRules()
   /// For the labels of scraped series.
   public var metricRelabelRules = RelabelRules()
+  /// Files that the job names for credentials and TLS, those of its mechanisms of discovery included.
+  public var namedFiles: [NamedFile]
   public var staticConfigs: [StaticTargets] = []
   public var fileDiscoveries: [FileDiscoveryConfiguration] = []
   public var httpDiscoveries: [HTTPDiscoveryConfiguration] = []
@@ -134,6 +136,7 @@ public struct ScrapeConfiguration: Sendable {
     staticConfigs = block.blocks("static_configs", Self.staticKeys).map {
       Self.staticTargets($0, mustBeAddresses: mustBeAddresses)
     }
+    namedFiles = NamedFile.all(in: block.node, directory)
     fileDiscoveries = FileDiscoveryConfiguration.list(block, directory)
     httpDiscoveries = HTTPDiscoveryConfiguration.list(block, directory)
     dnsDiscoveries = DNSDiscoveryConfiguration.list(block)
@@ -142,15 +145,19 @@ public struct ScrapeConfiguration: Sendable {
     ecsDiscoveries = ECSDiscoveryConfiguration.list(block, directory)
   }
 
-  /// - Parameter directory: the folder of the configuration.
+  /// - Parameters:
+  ///   - directory: the folder of the file.
+  ///   - names: the jobs that there are already, to which these are added.
   static func list(
-    _ top: BlockReader, _ global: GlobalConfiguration, _ directory: String
+    _ top: BlockReader, _ global: GlobalConfiguration, _ directory: String, _ names: inout JobNames, in file: String
   ) -> [ScrapeConfiguration] {
-    var names: Set<[UInt8]> = []
-    return top.blocks("scrape_configs", keys).map { block in
+    top.blocks("scrape_configs", keys, null: "empty or null scrape config section").map { block in
       let job = ScrapeConfiguration(block, global, directory)
-      if !job.jobName.isEmpty, !names.insert(Array(job.jobName.utf8)).inserted {
-        block.refuse("job_name", "found multiple scrape configs with job name \"\(shown(job.jobName))\"")
+      if !job.jobName.isEmpty, let other = names.add(job.jobName, in: file) {
+        block.refuse(
+          "job_name",
+          "found multiple scrape configs with job name \"\(shown(job.jobName))\""
+            + (other == file ? "" : ", first found in \(other)"))
       }
       return job
     }

@@ -19,7 +19,7 @@ public struct ScrapeLimits: Sendable, Hashable {
 
   static let keys = ["body_size_limit"] + counts.map(\.key)
 
-  private static let counts: [(key: String, field: WritableKeyPath<ScrapeLimits, Int> & Sendable)] = [
+  static let counts: [(key: String, field: WritableKeyPath<ScrapeLimits, Int> & Sendable)] = [
     ("sample_limit", \.samples), ("target_limit", \.targets), ("label_limit", \.labels),
     ("label_name_length_limit", \.labelNameLength), ("label_value_length_limit", \.labelValueLength),
     ("keep_dropped_targets", \.droppedTargets),

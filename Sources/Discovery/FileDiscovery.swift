@@ -6,6 +6,7 @@ import Exposition
 import Glibc
 import Kernel
 import Logging
+import YAML
 
 /// Reads files of target groups again when they change, and at the refresh interval.
 ///
@@ -129,7 +130,7 @@ struct TargetFiles {
     var changes: [TargetGroup] = []
     var present: Set<[UInt8]> = []
     errors = 0
-    for path in patterns.flatMap(found) {
+    for path in patterns.flatMap(Glob.files) {
       let key = Array(path.utf8)
       guard present.insert(key).inserted else { continue }
       let stamp = FileStamp(path)
@@ -161,14 +162,5 @@ struct TargetFiles {
       files[key] = nil
     }
     return changes
-  }
-
-  /// The files of a pattern, by name (glob(3)).
-  private func found(_ pattern: String) -> [String] {
-    var found = glob_t()
-    defer { globfree(&found) }
-    // Names that begin with a dot, too, as Go has it.
-    guard glob(pattern, GLOB_PERIOD, nil, &found) == 0, let names = found.gl_pathv else { return [] }
-    return (0..<Int(found.gl_pathc)).compactMap { names[$0].map { String(cString: $0) } }
   }
 }

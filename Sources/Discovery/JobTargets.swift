@@ -53,7 +53,7 @@ public struct JobTargets: Sendable {
   }
 
   /// Why targets can neither be scraped nor were dropped; each once.
-  var faults: Set<String> {
+  package var faults: Set<String> {
     groups.reduce(into: []) { faults, group in
       guard group.activeCount + group.droppedCount < group.entries.count else { return }
       for case .fault(let reason) in group.entries { faults.insert(reason) }

@@ -47,7 +47,7 @@ public struct Target: Sendable {
 
   /// All labels of a target before the job's rules, by name: its own, the group's, and the job's defaults for those
   /// that have no value.
-  static func discoveredLabels(
+  package static func discoveredLabels(
     _ job: ScrapeConfiguration, _ own: [ConfiguredLabel], _ group: [ConfiguredLabel]
   ) -> LabelSet {
     var discovered = LabelSet()

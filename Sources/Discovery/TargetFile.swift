@@ -4,9 +4,9 @@ import Bytes
 import Configuration
 import YAML
 
-enum TargetFile {
+package enum TargetFile {
   /// The groups of a file, all of them or none; each has the label `__meta_filepath`.
-  static func read(_ path: String) throws(TargetListFault) -> [TargetGroup] {
+  package static func read(_ path: String) throws(TargetListFault) -> [TargetGroup] {
     let text: [UInt8]
     do throws(FileFault) {
       text = try WholeFile.readRegular(path, limit: TargetList.sizeLimit)

@@ -7,9 +7,9 @@ import Configuration
 import YAML
 
 /// Why a text gives no target groups.
-struct TargetListFault: Error, CustomStringConvertible {
-  let reason: String
-  var description: String { reason }
+package struct TargetListFault: Error, CustomStringConvertible {
+  package let reason: String
+  package var description: String { reason }
 }
 
 enum TargetList {

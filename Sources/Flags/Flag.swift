@@ -4,6 +4,12 @@ public protocol FlagValue: Sendable {
   static func parse(_ text: String) throws(FlagSyntaxError) -> Self
   /// As the help shows the default; nil shows a placeholder.
   var help: String? { get }
+  /// As a command line would give it.
+  var text: String { get }
+}
+
+extension FlagValue {
+  public var text: String { help ?? "" }
 }
 
 /// Why a text is not a value of its flag.
@@ -31,7 +37,7 @@ public struct Flag<Value: FlagValue>: Sendable {
     definition = FlagDefinition(
       name: name, help: environment.map { "\(help) ($\($0))" } ?? help, isHidden: isHidden,
       isSwitch: Value.self == Bool.self, isRepeatable: Value.self == [String].self, environment: environment,
-      defaultText: defaultValue.help ?? (showsEmptyDefault ? "\"\"" : nil),
+      defaultValue: defaultValue.text, defaultText: defaultValue.help ?? (showsEmptyDefault ? "\"\"" : nil),
       check: { text throws(FlagSyntaxError) in _ = try Value.parse(text) })
   }
 }
@@ -46,6 +52,8 @@ public struct FlagDefinition: Sendable {
   public let isRepeatable: Bool
   /// The variable that gives the value when the command line does not.
   public let environment: String?
+  /// The default as it would be given.
+  let defaultValue: String
   public let defaultText: String?
   let check: @Sendable (String) throws(FlagSyntaxError) -> Void
 }
@@ -62,6 +70,11 @@ public struct FlagValues: Sendable {
     if let all = texts as? Value { return all }
     // The parser has checked the text against the flag.
     return (try? Value.parse(last)) ?? flag.defaultValue
+  }
+
+  /// The flag's value as text: the given one, else its default; several with commas.
+  public func text(_ flag: FlagDefinition) -> String {
+    given[flag.name]?.joined(separator: ",") ?? flag.defaultValue
   }
 
   /// Whether the flag was given at all.
@@ -88,11 +101,13 @@ public struct FlagValues: Sendable {
 extension Bool: FlagValue {
   public static func parse(_ text: String) throws(FlagSyntaxError) -> Bool { text == "true" }
   public var help: String? { nil }
+  public var text: String { self ? "true" : "false" }
 }
 
 extension String: FlagValue {
   public static func parse(_ text: String) throws(FlagSyntaxError) -> String { text }
   public var help: String? { isEmpty ? nil : quotedForHelp }
+  public var text: String { self }
 
   /// In double quotes, with backslashes and quotes escaped, as kingpin prints a string.
   var quotedForHelp: String {
@@ -103,6 +118,7 @@ extension String: FlagValue {
 extension [String]: FlagValue {
   public static func parse(_ text: String) throws(FlagSyntaxError) -> [String] { [text] }
   public var help: String? { first }
+  public var text: String { joined(separator: ",") }
 }
 
 extension Int: FlagValue {

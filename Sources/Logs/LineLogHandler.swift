@@ -58,19 +58,11 @@ extension Logger.Level {
   }
 }
 
-/// Now, UTC, with milliseconds.
+/// Now.
 private func timestamp() -> String {
   var now = timespec()
   clock_gettime(CLOCK_REALTIME, &now)
-  var parts = tm()
-  gmtime_r(&now.tv_sec, &parts)
-  func padded(_ value: some BinaryInteger, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-  return padded(Int(parts.tm_year) + 1900, 4) + "-" + padded(parts.tm_mon + 1, 2) + "-" + padded(parts.tm_mday, 2) + "T"
-    + padded(parts.tm_hour, 2) + ":" + padded(parts.tm_min, 2) + ":" + padded(parts.tm_sec, 2) + "."
-    + padded(now.tv_nsec / 1_000_000, 3) + "Z"
+  return String(rfc3339Milliseconds: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000)
 }
 
 /// Quoted when it is empty or holds a blank, an equals sign, a quote or a control character.

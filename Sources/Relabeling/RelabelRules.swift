@@ -19,4 +19,37 @@ public struct RelabelRules: Sendable, Equatable {
     }
     return true
   }
+
+  /// What one rule makes of labels.
+  public struct Step: Sendable {
+    public let rule: RelabelRule
+    /// The labels after the rule, by name; nil when it drops them.
+    public let labels: LabelSet?
+    /// Whether they are other ones than before the rule.
+    public let isChange: Bool
+  }
+
+  /// What each rule makes of the labels; the last step is that of the rule that drops them, if one does.
+  public func steps(_ labels: LabelSet) -> [Step] {
+    var labels = labels
+    labels.removeEmpty()
+    labels.sort()
+    var scratch = RelabelRule.Scratch()
+    var steps: [Step] = []
+    for rule in rules {
+      let before = labels
+      guard rule.apply(to: &labels, &scratch) else {
+        return steps + [Step(rule: rule, labels: nil, isChange: true)]
+      }
+      labels.sort()
+      steps.append(Step(rule: rule, labels: labels, isChange: labels != before))
+    }
+    return steps
+  }
+
+  /// The index of the rule that drops the labels; nil when none does.
+  public func firstDrop(_ labels: LabelSet) -> Int? {
+    let steps = steps(labels)
+    return steps.last.map { $0.labels == nil } == true ? steps.count - 1 : nil
+  }
 }

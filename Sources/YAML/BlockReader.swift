@@ -26,14 +26,15 @@ package struct BlockKeys: Sendable {
 ///
 /// A value of the wrong type is a fault and reads as nil, so that the default stands in and reading goes on.
 package struct BlockReader {
-  package let position: YAMLNode.Position
+  /// The block, unread.
+  package let node: YAMLNode
   package let path: String
   package let problems: Problems
   private let members: [String: YAMLNode]
 
   /// - Parameter node: a mapping, or nothing for an empty block.
   package init(_ node: YAMLNode, _ path: String, _ keys: BlockKeys, _ problems: Problems) {
-    position = node.position
+    self.node = node
     self.path = path
     self.problems = problems
     var members: [String: YAMLNode] = [:]
@@ -61,6 +62,8 @@ package struct BlockReader {
     path.isEmpty ? shown(key) : "\(path).\(shown(key))"
   }
 
+  package var position: YAMLNode.Position { node.position }
+
   package func path(of key: String) -> String { Self.join(path, key) }
 
   /// The path of a member of the mapping at `key`.
@@ -68,12 +71,15 @@ package struct BlockReader {
 
   /// Notes a fault at a key's value.
   package func refuse(_ key: String, _ reason: String) {
-    problems.add(members[key]?.position ?? position, path(of: key), reason)
+    problems.add(members[key]?.position ?? node.position, path(of: key), reason)
   }
 
   // MARK: Values
 
   package func has(_ key: String) -> Bool { members[key] != nil }
+
+  /// What stands at a key, unread.
+  package func node(_ key: String) -> YAMLNode? { members[key] }
 
   package func string(_ key: String) -> String? {
     guard let node = members[key] else { return nil }

@@ -7,8 +7,11 @@ package struct YAMLNode {
     case scalar(String, isPlain: Bool)
     case sequence([YAMLNode])
     /// In the order of the text; no key twice.
-    case mapping([(key: String, keyPosition: Position, value: YAMLNode)])
+    case mapping([Member])
   }
+
+  /// One key of a mapping, and what stands there.
+  package typealias Member = (key: String, keyPosition: Position, value: YAMLNode)
 
   /// Counted from 1.
   package struct Position: Hashable, Sendable {

@@ -34,7 +34,6 @@ package struct YAMLParser {
       // libyaml wants a pointer even where there is nothing to read.
       let start = bytes.baseAddress ?? UnsafePointer(bitPattern: 1)
       yaml_parser_set_input_string(&parser.parser, start, bytes.count)
-      yaml_parser_set_encoding(&parser.parser, YAML_UTF8_ENCODING)
       do throws(ConfigurationProblem) {
         return .success(try parser.document())
       } catch {
@@ -67,7 +66,7 @@ package struct YAMLParser {
       let scalar = raw.data.scalar
       event.anchor = text(scalar.anchor)
       event.scalar = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
-      event.isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE
+      event.isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE && text(scalar.tag) != "tag:yaml.org,2002:str"
     case YAML_SEQUENCE_START_EVENT: event.anchor = text(raw.data.sequence_start.anchor)
     case YAML_MAPPING_START_EVENT: event.anchor = text(raw.data.mapping_start.anchor)
     case YAML_ALIAS_EVENT: event.anchor = text(raw.data.alias.anchor)
@@ -92,20 +91,24 @@ package struct YAMLParser {
 
   // MARK: Nodes
 
+  /// The first document. Others must be empty: Prometheus does not look at them, which hides what they hold.
   private mutating func document() throws(ConfigurationProblem) -> YAMLNode {
-    var root = YAMLNode(content: .null, position: .init(line: 1, column: 1))
-    var documents = 0
+    var root: YAMLNode?
     while true {
       let event = try next()
       switch event.type {
-      case YAML_STREAM_END_EVENT: return root
-      case YAML_STREAM_START_EVENT, YAML_DOCUMENT_END_EVENT: break
-      case YAML_DOCUMENT_START_EVENT:
-        documents += 1
-        guard documents == 1 else {
+      case YAML_STREAM_END_EVENT: return root ?? YAMLNode(content: .null, position: .init(line: 1, column: 1))
+      case YAML_STREAM_START_EVENT, YAML_DOCUMENT_START_EVENT, YAML_DOCUMENT_END_EVENT: break
+      default:
+        anchors.removeAll()
+        let node = try node(event, depth: 0)
+        guard root != nil else {
+          root = node
+          break
+        }
+        guard case .null = node.content else {
           throw ConfigurationProblem(event.position, "", "the file holds more than one document")
         }
-      default: root = try node(event, depth: 0)
       }
     }
   }
@@ -162,22 +165,64 @@ package struct YAMLParser {
     }
   }
 
-  private mutating func mapping(
-    _ depth: Int
-  ) throws(ConfigurationProblem) -> [(key: String, keyPosition: YAMLNode.Position, value: YAMLNode)] {
-    var members: [(key: String, keyPosition: YAMLNode.Position, value: YAMLNode)] = []
-    var keys: Set<[UInt8]> = []
+  private mutating func mapping(_ depth: Int) throws(ConfigurationProblem) -> [YAMLNode.Member] {
+    var members = Members()
     while true {
       let event = try next()
-      if event.type == YAML_MAPPING_END_EVENT { return members }
+      if event.type == YAML_MAPPING_END_EVENT { return members.list }
       guard event.type == YAML_SCALAR_EVENT else {
         throw ConfigurationProblem(event.position, "", "a key must be a single value")
       }
-      guard keys.insert(Array(event.scalar.utf8)).inserted else {
+      let value = try node(try next(), depth: depth + 1)
+      if event.isPlain, event.scalar == "<<" {
+        try members.merge(value)
+      } else if !members.add((event.scalar, event.position, value)) {
         throw ConfigurationProblem(event.position, shown(event.scalar), "the key is there already")
       }
-      let value = try node(try next(), depth: depth + 1)
-      members.append((event.scalar, event.position, value))
+    }
+  }
+}
+
+/// The members of one mapping. Prometheus' YAML library goes through them in the order of the text: a key behind a
+/// merge key `<<` takes the place of what was merged, and what is merged takes the place of a key before it.
+private struct Members {
+  private(set) var list: [YAMLNode.Member] = []
+  /// Where each key stands in `list`; by its bytes, since Strings are equal that are only canonically equivalent.
+  private var places: [[UInt8]: Int] = [:]
+  /// The keys that stand in the text of the mapping itself.
+  private var own: Set<[UInt8]> = []
+
+  /// False when the key was there already.
+  mutating func add(_ member: YAMLNode.Member) -> Bool {
+    guard own.insert(Array(member.key.utf8)).inserted else { return false }
+    set(member)
+    return true
+  }
+
+  /// - Parameter value: a mapping, or a list of mappings, of which the first counts most.
+  mutating func merge(_ value: YAMLNode) throws(ConfigurationProblem) {
+    if case .sequence(let nodes) = value.content {
+      for node in nodes.reversed() { try mergeOne(node) }
+    } else {
+      try mergeOne(value)
+    }
+  }
+
+  private mutating func mergeOne(_ node: YAMLNode) throws(ConfigurationProblem) {
+    guard case .mapping(let members) = node.content else {
+      throw ConfigurationProblem(
+        node.position, "<<", "map merge requires map or sequence of maps as the value, found \(node.kind)")
+    }
+    for member in members { set(member) }
+  }
+
+  private mutating func set(_ member: YAMLNode.Member) {
+    let key = Array(member.key.utf8)
+    if let place = places[key] {
+      list[place] = member
+    } else {
+      places[key] = list.count
+      list.append(member)
     }
   }
 }

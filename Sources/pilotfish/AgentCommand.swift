@@ -22,15 +22,21 @@ enum AgentCommand {
   private static let enableLifecycle = Flag(
     "web.enable-lifecycle", false, "Enable reload via HTTP request.")
 
+  private static let ignoreServerBlocks = Flag(
+    "config.ignore-server-blocks", false,
+    "Ignore rule_files, alerting and remote_read in the configuration file, which an agent has no use for.")
+
+  private static let ownFlags =
+    [configFile.definition, ignoreServerBlocks.definition, enableLifecycle.definition] + AgentStorageFlags.definitions
+
   static func run(_ arguments: [String]) async throws {
     ProcessMemory.mapLargeBlocks()
-    let flags = try CommonFlags.parse(
-      arguments, usage: usage, program: "pilotfish",
-      more: [
-        configFile.definition, enableLifecycle.definition,
-      ] + AgentStorageFlags.definitions)
-    let configuration = try AgentConfiguration.load(flags[configFile])
+    let flags = try CommonFlags.parse(arguments, usage: usage, program: "pilotfish", more: ownFlags)
+    var options = Configuration.Options()
+    options.ignoresServerBlocks = flags[ignoreServerBlocks]
+    let configuration = try AgentConfiguration.load(flags[configFile], options)
     let logger = CommonFlags.makeLogger(flags)
+    if let warning = AgentConfiguration.warning(configuration) { logger.warning("\(warning)") }
     let exporter = try Exporter(flags, logger: logger)
 
     let group = MultiThreadedEventLoopGroup(numberOfThreads: min(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
@@ -49,7 +55,7 @@ enum AgentCommand {
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
     let environment = DiscoveryEnvironment(client: client, aws: aws, userAgent: userAgent, log: logger)
     let discovery = DiscoveryManager(environment: environment) { scraping.apply($0) }
-    let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
+    let reload = AgentReload(flags[configFile], options, configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, aws, userAgent: userAgent)
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
       if new.global.externalLabels != old.global.externalLabels {
@@ -62,10 +68,20 @@ enum AgentCommand {
     let pages = AgentPages(scraping: scraping, reload: flags[enableLifecycle] ? reload : nil)
     sources.add([scraping, discovery, storage, reload, AWSMetrics(aws)])
     let targetPages = TargetPages(scraping: scraping, discovery: discovery, hostname: hostname())
+    let status = StatusPages(
+      reload: reload, flags: (CommonFlags.all + ownFlags).map { ($0.name, flags.text($0)) },
+      memoryLimit: AgentStorageFlags.memoryLimit(flags),
+      retention: flags.text(AgentStorageFlags.retentionMaximum.definition),
+      hostname: hostname())
     var routes = exporter.routes(
-      page, links: [("/targets", "Targets"), ("/service-discovery", "Service discovery"), ("/-/ready", "Ready")])
+      page,
+      links: [
+        ("/targets", "Targets"), ("/service-discovery", "Service discovery"), ("/config", "Configuration"),
+        ("/-/ready", "Ready"),
+      ])
     pages.add(to: &routes)
     targetPages.add(to: &routes)
+    status.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
     if exporter.isOpen { own.listen(on: server.addresses) }
     try storage.start { scraping.metadata() }

@@ -10,8 +10,16 @@ enum AgentConfiguration {
   /// Reads a file; its external labels may name variables of the environment.
   ///
   /// - Throws: `ConfigurationError`, with all faults of the file.
-  static func load(_ path: String) throws -> Configuration {
-    try Configuration.load(path) { name in getenv(name).map { String(cString: $0) } }
+  static func load(
+    _ path: String, _ options: Configuration.Options = Configuration.Options()
+  ) throws -> Configuration {
+    try Configuration.load(path, options: options) { name in getenv(name).map { String(cString: $0) } }
+  }
+
+  /// What is not in force though it stands in the file; nil for nothing.
+  static func warning(_ configuration: Configuration) -> String? {
+    let blocks = configuration.ignoredBlocks
+    return blocks.isEmpty ? nil : "\(blocks.joined(separator: ", ")) ignored: an agent has no use for it"
   }
 
   static func externalLabels(_ configuration: Configuration) -> LabelSet {

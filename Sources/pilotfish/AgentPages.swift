@@ -55,7 +55,7 @@ final class AgentPages: Sendable {
     let entries = scraping.snapshot().filter { selector.matches($0.target.labels) }.flatMap { status in
       status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
         [
-          "target": JSON(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
+          "target": .labels(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
           "help": .string(entry.help), "unit": .string(entry.unit),
         ]
       }

@@ -11,26 +11,32 @@ actor AgentReload: MetricSource {
   private static let time = MetricFamily.gauge(
     "prometheus_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.")
 
-  private struct Outcome {
+  /// What became of the last attempt, and what is in force.
+  struct Outcome {
     var isSuccess = true
     /// Seconds since the epoch.
     var lastSuccess = AgentReload.now()
+    /// The configuration as YAML, with its defaults and without its secrets.
+    var effective: String
   }
 
   private let path: String
+  private let options: Configuration.Options
   private let logger: Logger
   private let use: @Sendable (_ new: Configuration, _ old: Configuration) throws -> Void
   private var configuration: Configuration
-  private let outcome = Mutex(Outcome())
+  private let lastOutcome: Mutex<Outcome>
 
   /// - Parameters:
   ///   - configuration: the one of the start.
   ///   - use: puts a configuration in the place of another; when it throws, it has changed nothing.
   init(
-    _ path: String, _ configuration: Configuration, logger: Logger,
+    _ path: String, _ options: Configuration.Options, _ configuration: Configuration, logger: Logger,
     use: @escaping @Sendable (_ new: Configuration, _ old: Configuration) throws -> Void
   ) {
     self.path = path
+    self.options = options
+    lastOutcome = Mutex(Outcome(effective: configuration.effective))
     self.configuration = configuration
     self.logger = logger
     self.use = use
@@ -40,20 +46,23 @@ actor AgentReload: MetricSource {
   func reload() throws {
     logger.info("Loading configuration file", metadata: ["filename": "\(path)"])
     do {
-      let new = try AgentConfiguration.load(path)
+      let new = try AgentConfiguration.load(path, options)
       try use(new, configuration)
       configuration = new
-      outcome.withLock { $0 = Outcome() }
+      lastOutcome.withLock { $0 = Outcome(effective: new.effective) }
+      if let warning = AgentConfiguration.warning(new) { logger.warning("\(warning)") }
       logger.info("Completed loading of configuration file", metadata: ["filename": "\(path)"])
     } catch {
-      outcome.withLock { $0.isSuccess = false }
+      lastOutcome.withLock { $0.isSuccess = false }
       logger.error("Error reloading config, the old one stays", metadata: ["err": "\(error)"])
       throw error
     }
   }
 
+  nonisolated var outcome: Outcome { lastOutcome.withLock { $0 } }
+
   nonisolated func write(to writer: MetricWriter) {
-    let outcome = outcome.withLock { $0 }
+    let outcome = outcome
     writer.sample(Self.success, outcome.isSuccess ? 1.0 : 0)
     writer.sample(Self.time, outcome.lastSuccess)
   }

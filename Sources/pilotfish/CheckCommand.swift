@@ -1,28 +1,64 @@
-import Configuration
-
-/// `pilotfish check`: looks at files without doing anything.
+/// `pilotfish check`: looks at files without doing anything. Each kind of check is a file of its own.
 enum CheckCommand {
-  private static let usage = "usage: pilotfish check config [--agent] FILE"
+  private static let kinds: [(name: String, usage: String, run: @Sendable ([String]) -> Int32)] = [
+    ("config", CheckConfigCommand.usage, CheckConfigCommand.run),
+    ("log", CheckLogCommand.usage, CheckLogCommand.run),
+    ("metrics", CheckMetricsCommand.usage, CheckMetricsCommand.run),
+    ("relabel", CheckRelabelCommand.usage, CheckRelabelCommand.run),
+    ("web-config", CheckWebConfigCommand.usage, CheckWebConfigCommand.run),
+  ]
 
-  static func run(_ arguments: [String]) throws {
-    switch arguments.first {
-    case "config": try checkConfiguration(Array(arguments.dropFirst()))
-    default: throw UsageFault(usage: usage)
+  /// - Returns: the status to exit with.
+  static func run(_ arguments: [String]) -> Int32 {
+    let name = arguments.first ?? ""
+    let rest = Array(arguments.dropFirst())
+    if let kind = kinds.first(where: { $0.name == name }) {
+      guard ["--help", "-h"].contains(rest.first) else { return kind.run(rest) }
+      print(kind.usage, terminator: "")
+      return ExitStatus.success
     }
-  }
-
-  /// - Throws: with all faults of the agent's configuration in the file.
-  private static func checkConfiguration(_ arguments: [String]) throws {
-    // promtool's flag: the agent's is the only kind of configuration here.
-    let files = arguments.filter { $0 != "--agent" }
-    guard let file = files.first, files.count == 1, !file.hasPrefix("-") else { throw UsageFault(usage: usage) }
-    _ = try AgentConfiguration.load(file)
-    print("\(file) is a valid configuration")
+    let usage = "usage: pilotfish check \(kinds.map(\.name).joined(separator: "|")) …"
+    guard ["--help", "-h"].contains(name) else {
+      Console.complain(usage)
+      return ExitStatus.failure
+    }
+    print(usage)
+    return ExitStatus.success
   }
 }
 
-/// A command line that is none.
-private struct UsageFault: Error, CustomStringConvertible {
-  let usage: String
-  var description: String { usage }
+/// The arguments of a check: flags, wherever they stand, and what is to be checked.
+struct CheckArguments {
+  private(set) var plain: [String] = []
+  private var flags: [String: String] = [:]
+
+  /// Nil when a flag is unknown or its value is missing; that is said on standard error.
+  ///
+  /// - Parameters:
+  ///   - switches: flags without a value.
+  ///   - values: flags with one.
+  init?(_ arguments: [String], switches: [String] = [], values: [String] = []) {
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      guard argument.hasPrefix("--"), argument != "--" else {
+        if argument != "--" { plain.append(argument) }
+        continue
+      }
+      let equals = argument.firstIndex(of: "=")
+      let name = String(argument[..<(equals ?? argument.endIndex)])
+      if switches.contains(name), equals == nil {
+        flags[name] = ""
+      } else if values.contains(name),
+        let value = equals.map({ String(argument[$0...].dropFirst()) }) ?? rest.popFirst()
+      {
+        flags[name] = value
+      } else {
+        Console.complain("pilotfish: error: unknown flag '\(argument)', or its value is missing, try --help")
+        return nil
+      }
+    }
+  }
+
+  func has(_ flag: String) -> Bool { flags[flag] != nil }
+  func value(_ flag: String) -> String? { flags[flag] }
 }

@@ -1,9 +1,9 @@
-import Glibc
+import Bytes
 import RemoteWrite
 
 /// `pilotfish check log DIR`: reads a log as it is on disk, and says what is in it and whether it is whole.
 enum CheckLogCommand {
-  private static let usage = """
+  static let usage = """
     usage: pilotfish check log DIR
 
     Reads every segment of the log in DIR (the agent's --storage.agent.path), verifies all checksums, and shows
@@ -15,17 +15,16 @@ enum CheckLogCommand {
   /// - Returns: the status to exit with.
   static func run(_ arguments: [String]) -> Int32 {
     guard arguments.count == 1, let path = arguments.first, !path.hasPrefix("-") else {
-      print(usage, terminator: "")
-      return arguments == ["--help"] || arguments == ["-h"] ? 0 : 1
+      Console.complain(usage)
+      return ExitStatus.failure
     }
     do throws(LogError) {
       let inspection = try LogInspection(path: path)
       show(inspection)
-      return inspection.damages.isEmpty ? 0 : 1
+      return inspection.damages.isEmpty ? ExitStatus.success : ExitStatus.failure
     } catch {
-      var line = "pilotfish: error: \(error)\n"
-      line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      return 1
+      Console.complain("pilotfish: error: \(error)")
+      return ExitStatus.failure
     }
   }
 
@@ -44,22 +43,11 @@ enum CheckLogCommand {
   }
 
   private static func text(_ content: LogInspection.Content) -> String {
-    let times = content.times.map { ", \(time($0.lowerBound)) to \(time($0.upperBound))" } ?? ""
+    let times =
+      content.times.map {
+        ", \(String(rfc3339Milliseconds: $0.lowerBound)) to \(String(rfc3339Milliseconds: $0.upperBound))"
+      } ?? ""
     return "\(content.bytes) bytes, \(content.records) records, \(content.series) series, "
       + "\(content.samples) samples\(times)"
-  }
-
-  /// Milliseconds since the epoch as RFC 3339 writes them; beyond the calendar as they are.
-  private static func time(_ milliseconds: Int64) -> String {
-    let part = milliseconds % 1000
-    let fraction = part < 0 ? part + 1000 : part
-    var seconds = time_t((milliseconds - fraction) / 1000)
-    var parts = tm()
-    var buffer = [CChar](repeating: 0, count: 32)
-    guard milliseconds > -62_000_000_000_000, milliseconds < 253_000_000_000_000, gmtime_r(&seconds, &parts) != nil,
-      strftime(&buffer, buffer.count, "%Y-%m-%dT%H:%M:%S", &parts) > 0
-    else { return "\(milliseconds)" }
-    let digits = String(fraction + 1000).dropFirst()
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + ".\(digits)Z"
   }
 }

@@ -13,15 +13,12 @@ struct Pilotfish {
     do {
       switch arguments.first {
       case "agent": try await AgentCommand.run(Array(arguments.dropFirst()))
-      case "check" where arguments.dropFirst().first == "log":
-        exit(CheckLogCommand.run(Array(arguments.dropFirst(2))))
-      case "check": try CheckCommand.run(Array(arguments.dropFirst()))
+      case "check": exit(CheckCommand.run(Array(arguments.dropFirst())))
       default: try await ExporterCommand.run(arguments)
       }
       exit(0)
     } catch {
-      var line = "pilotfish: error: \(error)\n"
-      line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      Console.complain("pilotfish: error: \(error)")
       exit(1)
     }
   }

@@ -61,32 +61,14 @@ extension TargetPages {
     return (html, shown, left)
   }
 
-  /// The rule that dropped the labels, by its number from 1.
+  /// The rule that dropped the labels, by its place in the list.
   private func dropping(_ labels: LabelSet, _ rules: RelabelRules) -> String {
-    let steps = RelabelStep.all(of: rules, labels)
-    guard let index = steps.firstIndex(where: { !$0.isKept }) else { return "" }
-    return "dropped by rule \(index + 1) <code>\(HTML.escape(steps[index].rule.definition.text))</code>"
+    guard let index = rules.firstDrop(labels) else { return "" }
+    return "dropped by relabel_configs[\(index)] <code>\(HTML.escape(rules.rules[index].definition.summary))</code>"
   }
 }
 
 extension ScrapeConfiguration {
   /// How many dropped targets are shown.
   var keptDroppedTargets: Int { limits.droppedTargets == 0 ? .max : limits.droppedTargets }
-}
-
-extension RelabelRule.Definition {
-  /// As a configuration states it, on one line; what is the default is left out.
-  var text: String {
-    let standard = RelabelRule.Definition()
-    var parts = ["action: \(action.rawValue)"]
-    if !sourceLabels.isEmpty { parts.append("source_labels: [\(sourceLabels.joined(separator: ", "))]") }
-    for (key, value, usual) in [
-      ("separator", separator, standard.separator), ("regex", regex, standard.regex),
-      ("target_label", targetLabel, standard.targetLabel), ("replacement", replacement, standard.replacement),
-    ] where !value.utf8.elementsEqual(usual.utf8) {
-      parts.append("\(key): \(value)")
-    }
-    if modulus > 0 { parts.append("modulus: \(modulus)") }
-    return "{\(parts.joined(separator: ", "))}"
-  }
 }

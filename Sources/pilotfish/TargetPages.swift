@@ -4,7 +4,6 @@
 import Bytes
 import Discovery
 import Exposition
-import Glibc
 import Relabeling
 import Scraping
 import Web
@@ -21,12 +20,16 @@ final class TargetPages: Sendable {
   }
 
   func add(to routes: inout WebRoutes) {
-    routes["/api/v1/targets"] = { [self] request, respond in respond(.json(targets(request))) }
-    routes["/api/v1/scrape_pools"] = { [self] _, respond in respond(.json(scrapePools())) }
-    routes["/api/v1/targets/relabel_steps"] = { [self] request, respond in respond(relabelSteps(request)) }
-    routes["/targets"] = { [self] request, respond in respond(.html(targetsPage(TargetSelection(request)))) }
-    routes["/service-discovery"] = { [self] request, respond in
-      respond(.html(serviceDiscoveryPage(TargetSelection(request))))
+    let pages: [(String, @Sendable (TargetPages, WebRequest) -> WebResponse)] = [
+      ("/api/v1/targets", { .json($0.targets($1)) }),
+      ("/api/v1/scrape_pools", { pages, _ in .json(pages.scrapePools()) }),
+      ("/api/v1/targets/relabel_steps", { $0.relabelSteps($1) }),
+      ("/targets", { .html($0.targetsPage(TargetSelection($1))) }),
+      ("/service-discovery", { .html($0.serviceDiscoveryPage(TargetSelection($1))) }),
+    ]
+    for (path, page) in pages {
+      // With thousands of targets a page takes a while, which an event loop with its scrapes must not.
+      routes[path] = { [self] request, respond in Task { respond(page(self, request)) } }
     }
   }
 
@@ -45,20 +48,20 @@ final class TargetPages: Sendable {
 
   private func dropped(_ job: JobTargets) -> [JSON] {
     job.inactive(limit: job.job.keptDroppedTargets).filter { $0.fault == nil }.map { target in
-      ["discoveredLabels": JSON(target.discoveredLabels), "scrapePool": .string(job.jobName)]
+      ["discoveredLabels": .labels(target.discoveredLabels), "scrapePool": .string(job.jobName)]
     }
   }
 
   private func active(_ status: TargetStatus) -> JSON {
     let target = status.target
     return [
-      "discoveredLabels": JSON(target.discoveredLabels),
-      "labels": JSON(target.labels),
+      "discoveredLabels": .labels(target.discoveredLabels),
+      "labels": .labels(target.labels),
       "scrapePool": .string(target.jobName),
       "scrapeUrl": .string(target.scrapeURL),
       "globalUrl": .string(status.globalURL(hostname: hostname)),
       "lastError": .string(status.lastError),
-      "lastScrape": .string(status.lastScrape.map(rfc3339) ?? "0001-01-01T00:00:00Z"),
+      "lastScrape": .string(status.lastScrape.map { String(rfc3339Nanoseconds: $0) } ?? "0001-01-01T00:00:00Z"),
       "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
       "health": .string(status.health.rawValue),
       "scrapeInterval": .string(target.interval.prometheusText),
@@ -91,33 +94,18 @@ final class TargetPages: Sendable {
     guard let job = discovery.snapshot().first(where: { $0.jobName == pool })?.job else {
       return .badData("error retrieving scrape config: scrape pool \"\(pool)\" not found")
     }
-    let steps = RelabelStep.all(of: job.relabelRules, labels)
-    return .json(
-      .success([
-        "steps": .array(
-          steps.map { step in
-            ["rule": JSON(step.rule.definition), "output": JSON(step.output), "keep": .bool(step.isKept)]
-          })
-      ]))
-  }
-}
-
-/// What one rule makes of the labels that those before it left.
-struct RelabelStep {
-  let rule: RelabelRule
-  /// Empty once they are dropped.
-  let output: LabelSet
-  let isKept: Bool
-
-  static func all(of rules: RelabelRules, _ labels: LabelSet) -> [RelabelStep] {
-    var labels = labels
-    var isKept = true
-    return rules.rules.map { rule in
-      isKept = isKept && RelabelRules([rule]).apply(to: &labels)
-      var output = isKept ? labels : LabelSet()
-      output.sort()
-      return RelabelStep(rule: rule, output: output, isKept: isKept)
+    let steps = job.relabelRules.steps(labels)
+    let kept = steps.map { step in
+      JSON.object([
+        ("rule", JSON(step.rule.definition)), ("output", step.labels.map(JSON.labels) ?? [:]),
+        ("keep", .bool(step.labels != nil)),
+      ])
     }
+    // Prometheus shows the rules behind the one that drops, too.
+    let rest = job.relabelRules.rules.dropFirst(steps.count).map { rule in
+      JSON.object([("rule", JSON(rule.definition)), ("output", [:]), ("keep", false)])
+    }
+    return .json(.success(["steps": .array(kept + rest)]))
   }
 }
 
@@ -173,13 +161,6 @@ struct TargetSelection {
 extension JSON {
   static func success(_ data: JSON) -> JSON { ["status": "success", "data": data] }
 
-  init(_ labels: LabelSet) {
-    self = .object(
-      (0..<labels.count).map { index in
-        (String(utf8: labels.name(at: index)), .string(String(utf8: labels.value(at: index))))
-      })
-  }
-
   /// As Prometheus shows a rule: what is empty is left out.
   init(_ rule: RelabelRule.Definition) {
     self = .object(
@@ -202,18 +183,4 @@ extension WebResponse {
   static func badData(_ reason: String) -> WebResponse {
     .json(["status": "error", "errorType": "bad_data", "error": .string(reason)], status: 400)
   }
-}
-
-/// Nanoseconds since the epoch as RFC 3339, in UTC.
-func rfc3339(_ nanoseconds: Int64) -> String {
-  var seconds = time_t(nanoseconds / 1_000_000_000)
-  var parts = tm()
-  gmtime_r(&seconds, &parts)
-  func padded(_ value: some BinaryInteger, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-  return "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
-    + "T\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
-    + ".\(padded(nanoseconds % 1_000_000_000, 9))Z"
 }

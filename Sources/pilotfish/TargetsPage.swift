@@ -1,5 +1,6 @@
 // The page /targets: how each target fares.
 
+import Bytes
 import Discovery
 import Exposition
 import Glibc
@@ -81,7 +82,8 @@ extension TargetPages {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     let age = max(Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000 - nanoseconds / 1_000_000, 0)
-    return "<span title=\"\(rfc3339(nanoseconds))\">\(Duration.milliseconds(age).prometheusText) ago</span>"
+    return
+      "<span title=\"\(String(rfc3339Nanoseconds: nanoseconds))\">\(Duration.milliseconds(age).prometheusText) ago</span>"
   }
 }
 

@@ -37,9 +37,9 @@ func expectOneFault(_ bad: BadText, sourceLocation: SourceLocation = #_sourceLoc
   BadText("global:\n- a", "2:1", "global", "expected a mapping, found a list"),
   BadText("scrape_configs: {}", "1:17", "scrape_configs", "expected a list, found a mapping"),
   BadText("scrape_configs: text", "1:17", "scrape_configs", "expected a list, found a single value"),
-  BadText("scrape_configs:\n- ", "2:2", "scrape_configs[0]", "empty or null entry"),
-  BadText("scrape_configs: [null]", "1:18", "scrape_configs[0]", "empty or null entry"),
-  BadText("scrape_configs: [~]", "1:18", "scrape_configs[0]", "empty or null entry"),
+  BadText("scrape_configs:\n- ", "2:2", "scrape_configs[0]", "empty or null scrape config section"),
+  BadText("scrape_configs: [null]", "1:18", "scrape_configs[0]", "empty or null scrape config section"),
+  BadText("scrape_configs: [~]", "1:18", "scrape_configs[0]", "empty or null scrape config section"),
   BadText("scrape_configs: [a]", "1:18", "scrape_configs[0]", "expected a mapping, found a single value"),
   BadText("remote_write:\n- null", "2:3", "remote_write[0]", "empty or null entry"),
   BadText("remote_write: [{name: a}]", "1:16", "remote_write[0].url", "needs the URL"),
@@ -72,15 +72,14 @@ func namesTheNearestKey(_ bad: BadText) { expectOneFault(bad) }
 }
 
 @Test(arguments: [
-  BadText("rule_files: [a]", "1:1", "rule_files", "not served"),
-  BadText("alerting: {}", "1:1", "alerting", "not served"),
-  BadText("remote_read: []", "1:1", "remote_read", "not served"),
-  BadText("global: {sample_limit: 5}", "1:10", "global.sample_limit", "not served"),
-  BadText(job("sample_limit: 5"), "3:3", "scrape_configs[0].sample_limit", "not served"),
+  BadText("tracing: {endpoint: a}", "1:1", "tracing", "not served"),
+  BadText("global: {scrape_failure_log_file: a}", "1:10", "global.scrape_failure_log_file", "not served"),
+  BadText(job("scrape_failure_log_file: a"), "3:3", "scrape_configs[0].scrape_failure_log_file", "not served"),
+  BadText(job("azure_sd_configs: []"), "3:3", "scrape_configs[0].azure_sd_configs", "not served"),
   BadText(job("kubernetes_sd_configs: []"), "3:3", "scrape_configs[0].kubernetes_sd_configs", "not served"),
   BadText(job("basic_auth: {password: hush}"), "3:3", "scrape_configs[0].basic_auth", "not served"),
   BadText(remoteWrite("sigv4: {region: x}"), "3:3", "remote_write[0].sigv4", "not served"),
-  BadText(remoteWrite("round_robin_dns: true"), "3:3", "remote_write[0].round_robin_dns", "not served"),
+  BadText(remoteWrite("round_robin_dns: true"), "3:20", "remote_write[0].round_robin_dns", "not served"),
 ])
 func refusesByNameWhatOnlyPrometheusServes(_ bad: BadText) { expectOneFault(bad) }
 
@@ -146,6 +145,9 @@ func refusesByNameWhatOnlyPrometheusServes(_ bad: BadText) { expectOneFault(bad)
   BadText(
     "remote_write: [{url: http://a, name: q}, {url: http://b, name: q}]", "1:64", "remote_write[1].name",
     "found multiple remote write configs with job name \"q\""),
+  BadText(
+    "remote_write: [{url: http://u:p@a}, {url: http://u:p@a}]", "1:43", "remote_write[1].url",
+    "duplicate remote write configs are not allowed, found duplicate for URL: xxxxx@a"),
 ])
 func refusesABadValue(_ bad: BadText) { expectOneFault(bad) }
 
@@ -157,7 +159,7 @@ func refusesAQueueOfNothing(_ key: String, _ value: String) {
       "remote write queue \(key) must be positive"))
 }
 
-@Test(arguments: ["1.5", "x", "'5'", "99999999999999999999", "1e3", ""].filter { !$0.isEmpty })
+@Test(arguments: ["1.5", "x", "'5'", "99999999999999999999", "1e30", "0x", "--1", ""].filter { !$0.isEmpty })
 func refusesWhatIsNoWholeNumber(_ value: String) {
   expectOneFault(
     BadText(

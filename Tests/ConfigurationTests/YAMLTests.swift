@@ -9,7 +9,7 @@ import YAML
   BadText("global:\n\tscrape_interval: 1s", "2:1", "", "cannot start any token"),
   BadText("global: {}\nglobal: {}", "2:1", "global", "the key is there already"),
   BadText("scrape_configs:\n- job_name: j\n  job_name: j", "3:3", "job_name", "the key is there already"),
-  BadText("global: {}\n---\nglobal: {}", "2:1", "", "more than one document"),
+  BadText("global: {}\n---\nglobal: {}", "3:1", "", "more than one document"),
   BadText("? [a]\n: b", "1:3", "", "a key must be a single value"),
   BadText("global: *nowhere", "1:9", "", "unknown anchor nowhere"),
   BadText("global: &a {external_labels: *a}", "1:30", "", "unknown anchor a"),

@@ -4,7 +4,7 @@
 //
 //     swift run -c release Fuzz --tree DIR --seconds 600 --files proc/mdstat --collector.disable-defaults --collector.mdadm
 //
-// LogFuzz.swift has the log and what receivers answer. In the collectors' flags {tree} stands for the copy. After a crash the broken file stays in it, to be looked into.
+// LogFuzz.swift has the log and what receivers answer, ConfigurationFuzz.swift has configurations. In the collectors' flags {tree} stands for the copy. After a crash the broken file stays in it, to be looked into.
 
 import Bytes
 import Exposition
@@ -25,8 +25,10 @@ struct Fuzz {
   private static let seed = Flag("seed", 1, "Start of the random numbers.")
 
   static func main() async throws {
-    let run = ["log": LogFuzz.runLog, "answers": LogFuzz.runAnswers, "aws": AWSFuzz.run, "sign": SignCommand.run][
-      CommandLine.arguments.dropFirst().first ?? ""]
+    let run = [
+      "log": LogFuzz.runLog, "answers": LogFuzz.runAnswers, "configuration": ConfigurationFuzz.run,
+      "dns": DNSFuzz.run, "aws": AWSFuzz.run, "sign": SignCommand.run,
+    ][CommandLine.arguments.dropFirst().first ?? ""]
     if let run {
       let flags = try FlagParser([seconds.definition, seed.definition])
         .parse(Array(CommandLine.arguments.dropFirst(2))) { _ throws(FlagError) in [] }

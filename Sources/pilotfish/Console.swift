@@ -1,0 +1,17 @@
+import Glibc
+
+/// What commands say beside their result.
+enum Console {
+  /// Writes a line to standard error.
+  static func complain(_ text: String) {
+    var line = text + "\n"
+    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}
+
+/// The statuses that promtool ends with.
+enum ExitStatus {
+  static let success: Int32 = 0
+  static let failure: Int32 = 1
+  static let lint: Int32 = 3
+}
