@@ -3,7 +3,7 @@ import AWS
 import YAML
 
 /// The block `sigv4` of a `remote_write`: its requests are signed as AWS wants it.
-public struct SigV4Configuration: Sendable, Equatable {
+public struct SigV4Configuration: Sendable, Hashable {
   public var credentials = CredentialOptions()
   /// The name under which the receiver signs.
   public var serviceName = "aps"

@@ -52,6 +52,7 @@ enum AgentConfiguration {
       options.sendsExemplars = remote.sendExemplars
       options.sendsHistograms = remote.sendNativeHistograms
       options.rules = remote.writeRelabelRules
+      options.decoration = remote.sigV4.hashValue
       options.metadata.isSent = remote.metadata.send
       options.metadata.interval = remote.metadata.sendInterval
       options.metadata.maxPerSend = remote.metadata.maxSamplesPerSend
