@@ -47,9 +47,6 @@ public struct ConsulDiscoveryConfiguration: Sendable, Hashable {
 
   private init(_ block: BlockReader, _ directory: String) {
     server = block.string("server") ?? server
-    if !server.utf8.contains(where: { $0 != UInt8(ascii: " ") }) {
-      block.refuse("server", "a server address is required")
-    }
     scheme = block.string("scheme") ?? scheme
     pathPrefix = block.string("path_prefix") ?? pathPrefix
     token = block.string("token") ?? token
@@ -73,6 +70,9 @@ public struct ConsulDiscoveryConfiguration: Sendable, Hashable {
     healthFilter = block.string("health_filter") ?? healthFilter
     refreshInterval = block.refreshInterval ?? refreshInterval
     client = block.httpClientOptions(directory)
+    guard server.utf8.contains(where: { $0 != UInt8(ascii: " ") }) else {
+      return block.refuse("server", "a server address is required")
+    }
     do throws(HTTPURLError) { _ = try url("/") } catch { block.refuse("server", "\(error)") }
   }
 

@@ -148,7 +148,7 @@ extension RemoteWriteConfiguration {
     var members = Members()
     members.add("url", Masking.withoutPassword(url))
     members.add("remote_timeout", remoteTimeout)
-    members.add("headers", unlessEmpty: headers.map { ($0.name, .text($0.value)) })
+    members.add("headers", unlessEmpty: headers.map { ($0.name, .text(Masking.header($0.name, $0.value))) })
     members.add("write_relabel_configs", unlessEmpty: writeRelabelRules.nodes)
     members.add("name", name)
     members.add("send_exemplars", unlessFalse: sendExemplars)

@@ -29,6 +29,15 @@ enum Masking {
     }
   }
 
+  /// Words in the names of headers by which clients say who they are.
+  private static let secretWords = ["auth", "cookie", "credential", "key", "password", "secret", "token"]
+
+  /// A header's value, if its name does not look like that of a secret.
+  static func header(_ name: String, _ value: String) -> String {
+    let name = name.lowercased()
+    return secretWords.contains { name.contains($0) } ? "<secret>" : value
+  }
+
   /// A URL with its password replaced; any other text as it is.
   static func withoutPassword(_ text: String) -> String {
     guard let separator = text.firstRange(of: "://") else { return text }

@@ -45,7 +45,7 @@ public struct ScrapeConfiguration: Sendable {
   /// For the labels of scraped series.
   public var metricRelabelRules = RelabelRules()
   /// Files that the job names for credentials and TLS, those of its mechanisms of discovery included.
-  public var namedFiles: [NamedFile]
+  public var namedFiles: [NamedFile] = []
   public var staticConfigs: [StaticTargets] = []
   public var fileDiscoveries: [FileDiscoveryConfiguration] = []
   public var httpDiscoveries: [HTTPDiscoveryConfiguration] = []

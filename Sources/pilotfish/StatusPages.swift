@@ -31,14 +31,14 @@ struct StatusPages: Sendable {
     routes["/config"] = { [reload] _, respond in
       respond(.html(TextPage.html(title: "Configuration", text: reload.outcome.effective)))
     }
-    let data: [(name: String, JSON: @Sendable () -> JSON)] = [
+    let data: [(name: String, value: @Sendable () -> JSON)] = [
       ("config", { [reload] in ["yaml": .string(reload.outcome.effective)] }),
       ("flags", { [flags] in .object(flags.map { ($0.name, .string($0.text)) }) }),
       ("buildinfo", { Self.buildInformation }),
       ("runtimeinfo", { runtimeInformation }),
     ]
-    for (name, json) in data {
-      routes["/api/v1/status/\(name)"] = { _, respond in respond(.json(["status": "success", "data": json()])) }
+    for (name, value) in data {
+      routes["/api/v1/status/\(name)"] = { _, respond in respond(.json(["status": "success", "data": value()])) }
     }
   }
 

@@ -120,6 +120,11 @@ import YAML
   }
 }
 
+@Test func masksHeadersThatLookLikeSecrets() throws {
+  let text = try configuration(remoteWrite("headers: {X-Api-Key: hush, X-Scope-OrgID: team}")).effective
+  #expect(text.contains("X-Api-Key: \"<secret>\"") && text.contains("X-Scope-OrgID: team"))
+}
+
 @Test func namesFilesOfCredentials() throws {
   let node = try YAMLParser.parse(
     Array("a: {tls_config: {cert_file: c, key_file: /k, ca_file: x}}\nb: [{authorization: {credentials_file: t}}]".utf8)
