@@ -71,7 +71,8 @@ public struct ConsulDiscoveryConfiguration: Sendable, Hashable {
     refreshInterval = block.refreshInterval ?? refreshInterval
     client = block.httpClientOptions(directory)
     guard server.utf8.contains(where: { $0 != UInt8(ascii: " ") }) else {
-      return block.refuse("server", "a server address is required")
+      block.refuse("server", "a server address is required")
+      return
     }
     do throws(HTTPURLError) { _ = try url("/") } catch { block.refuse("server", "\(error)") }
   }
