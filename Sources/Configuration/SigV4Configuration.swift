@@ -1,5 +1,5 @@
-import Secrets
 import AWS
+import Secrets
 import YAML
 
 /// The block `sigv4` of a `remote_write`: its requests are signed as AWS wants it.

@@ -1,7 +1,7 @@
-import Secrets
 import HTTPClient
 import Logging
 import NIOPosix
+import Secrets
 import Synchronization
 import TestSupport
 import Testing

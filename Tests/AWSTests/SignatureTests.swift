@@ -1,7 +1,7 @@
-import Secrets
 import Bytes
 import HTTPClient
 import NIOCore
+import Secrets
 import Testing
 
 @testable import AWS
