@@ -45,7 +45,7 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "HTTPClient",
+        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "AWS", "HTTPClient",
         "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
@@ -54,10 +54,12 @@ let package = Package(
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
     floor(
-      "Discovery", ["Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
-    floor("Configuration", ["HTTPClient", "Secrets", "Relabeling", "YAML", "Exposition", "Flags"]),
+      "Discovery",
+      ["AWS", "Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
+    floor("Configuration", ["AWS", "HTTPClient", "Secrets", "Relabeling", "YAML", "Exposition", "Flags"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
+    floor("AWS", ["HTTPClient", "Secrets", "YAML", "Bytes", "CNettle", log] + nio),
     floor("HTTPClient", ["Secrets", "YAML", "Compression", "Bytes"] + nio + tls),
     floor("Secrets", ["YAML"] + tls),
     floor("YAML", ["CYAML"]),
@@ -81,8 +83,8 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "Configuration", "HTTPClient", "YAML", "Kernel", "Exposition", "Flags",
-        "Compression", "Bytes", log,
+        "HostMetrics", "RemoteWrite", "Discovery", "Configuration", "AWS", "HTTPClient", "YAML", "Kernel", "Exposition",
+        "Flags", "Compression", "Bytes", log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
@@ -93,15 +95,18 @@ let package = Package(
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CSnappy", pkgConfig: "snappy", apt: "libsnappy-dev"),
     system("CCrypt", pkgConfig: "libcrypt", apt: "libcrypt-dev"),
+    system("CNettle", pkgConfig: "nettle", apt: "nettle-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
     tests(of: "Web", ["Secrets", "YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
-    tests(of: "Discovery", ["Configuration", "HTTPClient", "Exposition", log] + nio),
-    tests(of: "Configuration", ["HTTPClient", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
+    tests(
+      of: "Discovery", ["AWS", "Secrets", "Configuration", "HTTPClient", "Exposition", "Bytes", log] + nio),
+    tests(of: "Configuration", ["AWS", "HTTPClient", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
+    tests(of: "AWS", ["HTTPClient", "Secrets", "Bytes", log] + nio),
     tests(of: "HTTPClient", nio + tls + ["Secrets", "Compression", "Bytes"]),
     tests(of: "Kernel", ["TestBus"]),
     .target(

@@ -11,6 +11,11 @@ public enum JSONValue: Equatable, Sendable {
   public struct Member: Equatable, Sendable {
     public let name: String
     public let value: JSONValue
+
+    public init(name: String, value: JSONValue) {
+      self.name = name
+      self.value = value
+    }
   }
 
   /// Why a text is no JSON, and at which byte.

@@ -2,7 +2,7 @@ import Exposition
 import YAML
 
 /// A label as the file states it. Names and values are compared as bytes.
-public struct ConfiguredLabel: Sendable, Equatable {
+public struct ConfiguredLabel: Sendable, Hashable {
   public var name: String
   public var value: String
 
@@ -13,6 +13,13 @@ public struct ConfiguredLabel: Sendable, Equatable {
 
   public static func == (left: ConfiguredLabel, right: ConfiguredLabel) -> Bool {
     left.name.utf8.elementsEqual(right.name.utf8) && left.value.utf8.elementsEqual(right.value.utf8)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    for text in [name, value] {
+      for byte in text.utf8 { hasher.combine(byte) }
+      hasher.combine(UInt8(0xff))
+    }
   }
 }
 

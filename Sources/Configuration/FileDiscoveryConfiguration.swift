@@ -18,9 +18,7 @@ public struct FileDiscoveryConfiguration: Sendable, Hashable {
     }
     if paths.isEmpty { block.refuse("files", "file service discovery config must contain at least one path name") }
     files = paths.map { $0.hasPrefix("/") || directory.isEmpty ? $0 : "\(directory)/\($0)" }
-    guard let interval = block.duration("refresh_interval") else { return }
-    refreshInterval = interval
-    if interval == .zero { block.refuse("refresh_interval", "must be greater than 0") }
+    refreshInterval = block.refreshInterval ?? refreshInterval
   }
 
   static func list(_ job: BlockReader, _ directory: String) -> [FileDiscoveryConfiguration] {

@@ -1,3 +1,4 @@
+import AWS
 import Exposition
 import HTTPClient
 import Relabeling
@@ -41,13 +42,15 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
   public var queue = Queue()
   /// TLS, credentials and proxy.
   public var httpClient = HTTPClientOptions()
+  /// Nil: requests are not signed.
+  public var sigV4: SigV4Configuration?
 
   private static let keys = BlockKeys(
     served: [
       "url", "name", "remote_timeout", "headers", "protobuf_message", "send_exemplars", "send_native_histograms",
-      "write_relabel_configs", "metadata_config", "queue_config", "round_robin_dns",
+      "write_relabel_configs", "metadata_config", "queue_config", "round_robin_dns", "sigv4",
     ] + httpClientKeys,
-    known: ["failed_request_logging", "sigv4", "azuread", "google_iam"])
+    known: ["failed_request_logging", "azuread", "google_iam"])
 
   /// - Parameters:
   ///   - scheme: which names its rules may give to labels.
@@ -55,12 +58,15 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
   init(_ block: BlockReader, _ scheme: NameScheme, _ directory: String) {
     url = block.string("url") ?? ""
     name = block.string("name") ?? ""
-    if let fault = Self.fault(ofURL: url) { block.refuse("url", fault) }
+    sigV4 = SigV4Configuration(of: block)
+    let isWorkspaceID = sigV4 != nil && WorkspaceURL.isWorkspaceID(url)
+    if !isWorkspaceID, let fault = Self.fault(ofURL: url) { block.refuse("url", fault) }
     if let timeout = block.duration("remote_timeout") {
       remoteTimeout = timeout
       if timeout == .zero { block.refuse("remote_timeout", "must be greater than 0") }
     }
     headers = Self.headers(block)
+    sigV4?.check(block, url: url, headers: headers)
     message = Self.message(block) ?? message
     sendExemplars = block.bool("send_exemplars") ?? sendExemplars
     sendNativeHistograms = block.bool("send_native_histograms") ?? sendNativeHistograms

@@ -48,28 +48,48 @@ public struct ScrapeConfiguration: Sendable {
   /// For the labels of scraped series.
   public var metricRelabelRules = RelabelRules()
   /// Files that the job names for credentials and TLS, those of its mechanisms of discovery included.
-  public var namedFiles: [NamedFile]
+  public var namedFiles: [NamedFile] = []
   public var staticConfigs: [StaticTargets] = []
   public var fileDiscoveries: [FileDiscoveryConfiguration] = []
+  public var httpDiscoveries: [HTTPDiscoveryConfiguration] = []
+  public var ec2Discoveries: [EC2DiscoveryConfiguration] = []
+  public var ecsDiscoveries: [ECSDiscoveryConfiguration] = []
+  public var dnsDiscoveries: [DNSDiscoveryConfiguration] = []
+  public var consulDiscoveries: [ConsulDiscoveryConfiguration] = []
 
   private static let keys = BlockKeys(
     served: [
       "job_name", "scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params", "honor_labels",
       "honor_timestamps", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
       "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
+      "http_sd_configs", "dns_sd_configs", "consul_sd_configs",
+      "ec2_sd_configs", "ecs_sd_configs",
       "track_timestamps_staleness", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
       "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
     ] + httpClientKeys + ScrapeLimits.keys + NameRules.keys,
     known: [
       "scrape_failure_log_file", "aws_sd_configs", "azure_sd_configs",
-      "consul_sd_configs", "digitalocean_sd_configs", "dns_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
-      "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "gce_sd_configs",
-      "hetzner_sd_configs", "http_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs",
+      "digitalocean_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
+      "eureka_sd_configs", "gce_sd_configs",
+      "hetzner_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs",
       "lightsail_sd_configs", "linode_sd_configs", "marathon_sd_configs", "nerve_sd_configs", "nomad_sd_configs",
       "openstack_sd_configs", "ovhcloud_sd_configs", "puppetdb_sd_configs", "scaleway_sd_configs",
       "serverset_sd_configs", "stackit_sd_configs", "triton_sd_configs", "uyuni_sd_configs", "vultr_sd_configs",
     ])
   private static let staticKeys = BlockKeys(served: ["targets", "labels"])
+
+  /// A job with the defaults.
+  public init(jobName: String) {
+    self.jobName = jobName
+    let global = GlobalConfiguration()
+    scrapeInterval = global.scrapeInterval
+    scrapeTimeout = global.scrapeTimeout
+    limits = global.limits
+    names = global.names
+    convertClassicHistogramsToNHCB = global.convertClassicHistogramsToNHCB
+    alwaysScrapeClassicHistograms = global.alwaysScrapeClassicHistograms
+    extraScrapeMetrics = global.extraScrapeMetrics
+  }
 
   init(_ block: BlockReader, _ global: GlobalConfiguration, _ directory: String) {
     jobName = block.string("job_name") ?? ""
@@ -120,6 +140,11 @@ public struct ScrapeConfiguration: Sendable {
     }
     namedFiles = NamedFile.all(in: block.node, directory)
     fileDiscoveries = FileDiscoveryConfiguration.list(block, directory)
+    httpDiscoveries = HTTPDiscoveryConfiguration.list(block, directory)
+    dnsDiscoveries = DNSDiscoveryConfiguration.list(block)
+    consulDiscoveries = ConsulDiscoveryConfiguration.list(block, directory)
+    ec2Discoveries = EC2DiscoveryConfiguration.list(block, directory)
+    ecsDiscoveries = ECSDiscoveryConfiguration.list(block, directory)
   }
 
   /// - Parameters:

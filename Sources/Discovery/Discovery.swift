@@ -12,13 +12,31 @@ public protocol Discovery: Sendable {
 /// A mechanism as a job configures it; a mechanism that a reload leaves as it is goes on.
 enum Mechanism: Hashable, Sendable {
   case file(FileDiscoveryConfiguration)
+  case http(HTTPDiscoveryConfiguration)
+  case dns(DNSDiscoveryConfiguration)
+  case consul(ConsulDiscoveryConfiguration)
+  case ec2(EC2DiscoveryConfiguration)
+  case ecs(ECSDiscoveryConfiguration)
 
   /// Those of a job; what stands in the configuration itself needs none.
-  static func all(of job: ScrapeConfiguration) -> [Mechanism] { job.fileDiscoveries.map(Mechanism.file) }
+  static func all(of job: ScrapeConfiguration) -> [Mechanism] {
+    var all = job.fileDiscoveries.map(Mechanism.file)
+    all += job.httpDiscoveries.map(Mechanism.http)
+    all += job.dnsDiscoveries.map(Mechanism.dns)
+    all += job.consulDiscoveries.map(Mechanism.consul)
+    all += job.ec2Discoveries.map(Mechanism.ec2)
+    all += job.ecsDiscoveries.map(Mechanism.ecs)
+    return all
+  }
 
   func start(_ environment: DiscoveryEnvironment) -> any Discovery {
     switch self {
-    case .file(let configuration): FileDiscovery(configuration, log: environment.log)
+    case .file(let configuration): FileDiscovery(configuration, environment)
+    case .http(let configuration): HTTPDiscovery(configuration, environment)
+    case .dns(let configuration): DNSDiscovery(configuration, environment)
+    case .consul(let configuration): ConsulDiscovery(configuration, environment)
+    case .ec2(let configuration): EC2Discovery(configuration, environment)
+    case .ecs(let configuration): ECSDiscovery(configuration, environment)
     }
   }
 }

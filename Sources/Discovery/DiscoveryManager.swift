@@ -5,6 +5,7 @@ import Synchronization
 /// Runs the mechanisms of all jobs and tells what the targets are, as often as that changes.
 ///
 /// Changes that come together are told together: the first is waited for, then `settling`, in which others may come.
+/// What a change costs follows the groups that changed, not all that there are.
 public final class DiscoveryManager: Sendable {
   private struct Key: Hashable {
     /// As bytes: a String equals what is canonically equivalent.
@@ -12,26 +13,40 @@ public final class DiscoveryManager: Sendable {
     let mechanism: Mechanism
   }
 
+  /// By the bytes of the source.
+  private typealias Groups = [[UInt8]: TargetGroup]
+
   /// A mechanism at work.
   private struct Running {
     /// Tells its updates from those of one that had the same key before.
     let number: Int
     let task: Task<Void, Never>
-    /// By the bytes of the source. Until the first update those of the job's mechanisms before a reload, so that their
-    /// targets go on meanwhile.
-    var groups: [[UInt8]: TargetGroup]
+    /// Until the first update those of the job's mechanisms before a reload, so that their targets go on meanwhile.
+    var groups: Groups
     var hasPublished = false
+  }
+
+  /// What has changed since it was told.
+  private struct Changes {
+    /// When these are other ones: then `groups` has all groups.
+    var jobs: [ScrapeConfiguration]?
+    /// Nil: the group is gone.
+    var groups: [Key: [[UInt8]: TargetGroup?]] = [:]
   }
 
   private struct State {
     var jobs: [ScrapeConfiguration] = []
     var running: [Key: Running] = [:]
     var started = 0
-    /// Whether something has changed since it was told.
-    var mustTell = false
-    /// What was told last, without the active targets.
-    var told: [DroppedTargets] = []
+    var hasNewJobs = false
+    var changes: [Key: [[UInt8]: TargetGroup?]] = [:]
+    var told: [JobTargets] = []
+    var isTelling = false
     var isStopped = false
+    // What the metrics show.
+    var received: UInt64 = 0
+    var delayed: UInt64 = 0
+    var updates: UInt64 = 0
   }
 
   private let environment: DiscoveryEnvironment
@@ -50,12 +65,19 @@ public final class DiscoveryManager: Sendable {
     let changes = changed.stream
     let task = Task { [weak self] in
       var faults: Set<String> = []
+      var pools: [JobPool] = []
       for await _ in changes {
         guard (try? await Task.sleep(for: settling)) != nil, let self else { return }
-        guard let targets = changedTargets() else { continue }
+        guard let changes = takeChanges() else { continue }
+        take(changes, into: &pools)
+        let targets = pools.indices.map { pools[$0].targets() }
         logNew(targets, &faults)
-        state.withLock { $0.told = targets.map(DroppedTargets.init) }
+        state.withLock { $0.told = targets }
         onChange(targets)
+        state.withLock { state in
+          state.isTelling = false
+          state.updates += 1
+        }
       }
     }
     teller.withLock { $0 = task }
@@ -67,10 +89,7 @@ public final class DiscoveryManager: Sendable {
   public func apply(_ jobs: [ScrapeConfiguration]) {
     state.withLock { state in
       guard !state.isStopped else { return }
-      let keys = jobs.map { job in
-        (job, Mechanism.all(of: job).map { Key(job: Array(job.jobName.utf8), mechanism: $0) })
-      }
-      let wanted = Set(keys.flatMap(\.1))
+      let wanted = Set(jobs.flatMap { job in Mechanism.all(of: job).map { Key(job: job.key, mechanism: $0) } })
       let ended = state.running.filter { !wanted.contains($0.key) }
       for (key, mechanism) in ended {
         mechanism.task.cancel()
@@ -80,7 +99,7 @@ public final class DiscoveryManager: Sendable {
         let inherited = ended.filter { $0.key.job == key.job }.values.map(\.groups)
         state.started += 1
         let number = state.started
-        let discovery = key.mechanism.start(environment)
+        let discovery = key.mechanism.start(environment.with(jobName: String(decoding: key.job, as: UTF8.self)))
         let task = Task { [weak self] in
           await discovery.run { [weak self] groups in self?.take(groups, from: key, number) }
         }
@@ -88,8 +107,10 @@ public final class DiscoveryManager: Sendable {
           number: number, task: task,
           groups: inherited.reduce(into: [:]) { all, groups in all.merge(groups) { _, new in new } })
       }
+      let names = Set(jobs.map(\.key))
+      for job in state.jobs where !names.contains(job.key) { environment.metrics.forget(jobName: job.jobName) }
       state.jobs = jobs
-      state.mustTell = true
+      state.hasNewJobs = true
     }
     changed.continuation.yield()
   }
@@ -105,41 +126,58 @@ public final class DiscoveryManager: Sendable {
     teller.withLock { $0 }?.cancel()
   }
 
-  /// What the rules of the jobs dropped, as it was told last.
-  public func dropped() -> [DroppedTargets] { state.withLock { $0.told } }
+  /// What was told last, by the order of the jobs.
+  public func snapshot() -> [JobTargets] { state.withLock { $0.told } }
 
   private func take(_ groups: [TargetGroup], from key: Key, _ number: Int) {
     state.withLock { state in
-      guard let mechanism = state.running[key], mechanism.number == number else { return }
+      guard var mechanism = state.running.removeValue(forKey: key) else { return }
+      defer { state.running[key] = mechanism }
+      guard mechanism.number == number else { return }
+      state.received += 1
+      if state.isTelling { state.delayed += 1 }
+      var changes = state.changes.removeValue(forKey: key) ?? [:]
       if !mechanism.hasPublished {
-        state.running[key]?.hasPublished = true
-        state.running[key]?.groups = [:]
+        mechanism.hasPublished = true
+        for source in mechanism.groups.keys { changes.updateValue(nil, forKey: source) }
+        mechanism.groups = [:]
       }
       for group in groups {
-        state.running[key]?.groups[Array(group.source.utf8)] = group.targets.isEmpty ? nil : group
+        let source = Array(group.source.utf8)
+        let group = group.targets.isEmpty ? nil : group
+        mechanism.groups[source] = group
+        changes.updateValue(group, forKey: source)
       }
-      state.mustTell = true
+      state.changes[key] = changes
     }
     changed.continuation.yield()
   }
 
-  /// What all jobs have now; nil when that was told already.
-  private func changedTargets() -> [JobTargets]? {
-    let (jobs, running, mustTell) = state.withLock { state in
-      defer { state.mustTell = false }
-      return (state.jobs, state.running, state.mustTell)
-    }
-    guard mustTell else { return nil }
-    return jobs.map { job in
-      let name = Array(job.jobName.utf8)
-      let found = Mechanism.all(of: job).flatMap { mechanism in
-        (running[Key(job: name, mechanism: mechanism)]?.groups ?? [:]).sorted {
-          $0.key.lexicographicallyPrecedes($1.key)
-        }.map(\.value)
+  /// Nil when there are none.
+  private func takeChanges() -> Changes? {
+    state.withLock { state in
+      guard state.hasNewJobs || !state.changes.isEmpty else { return nil }
+      var changes = Changes(groups: state.changes)
+      if state.hasNewJobs {
+        changes.jobs = state.jobs
+        changes.groups = state.running.mapValues { $0.groups.mapValues(Optional.some) }
       }
-      return JobTargets(
-        of: job, groups: StaticDiscovery.groups(of: job) + found,
-        access: environment.client.access(job.httpClient))
+      state.hasNewJobs = false
+      state.changes = [:]
+      state.isTelling = true
+      return changes
+    }
+  }
+
+  private func take(_ changes: Changes, into pools: inout [JobPool]) {
+    if let jobs = changes.jobs { pools = jobs.map { JobPool($0, environment.client.access($0.httpClient)) } }
+    for index in pools.indices {
+      let job = pools[index].job
+      for mechanism in Mechanism.all(of: job) {
+        for (source, group) in changes.groups[Key(job: job.key, mechanism: mechanism)] ?? [:] {
+          pools[index].take(group, mechanism, source)
+        }
+      }
     }
   }
 
@@ -160,17 +198,41 @@ public final class DiscoveryManager: Sendable {
   }
 }
 
-/// What the rules of a job dropped.
-public struct DroppedTargets: Sendable {
-  public let jobName: String
-  /// How many targets there are.
-  public let count: Int
-  /// The discovered labels of some of them.
-  public let discoveredLabels: [LabelSet]
+extension ScrapeConfiguration {
+  /// Its name as bytes: a String equals what is canonically equivalent.
+  fileprivate var key: [UInt8] { Array(jobName.utf8) }
+}
 
-  fileprivate init(_ targets: JobTargets) {
-    jobName = targets.jobName
-    count = targets.droppedCount
-    discoveredLabels = targets.dropped
+extension DiscoveryManager: MetricSource {
+  private static let discovered = MetricFamily.gauge(
+    "prometheus_sd_discovered_targets", "Current number of discovered targets.", ["config", "name"])
+  private static let failedConfigs = MetricFamily.gauge(
+    "prometheus_sd_failed_configs", "Current number of service discovery configurations that failed to load.",
+    ["name"])
+  private static let received = MetricFamily.counter(
+    "prometheus_sd_received_updates_total", "Total number of update events received from the SD providers.", ["name"])
+  private static let delayed = MetricFamily.counter(
+    "prometheus_sd_updates_delayed_total", "Total number of update events that couldn't be sent immediately.",
+    ["name"])
+  private static let updates = MetricFamily.counter(
+    "prometheus_sd_updates_total", "Total number of update events sent to the SD consumers.", ["name"])
+
+  public func write(to writer: MetricWriter) {
+    let (told, received, delayed, updates) = state.withLock { ($0.told, $0.received, $0.delayed, $0.updates) }
+    for job in told {
+      writer.begin(Self.discovered)
+      writer.label(job.jobName)
+      writer.label("scrape")
+      writer.end(Double(job.count))
+    }
+    // A configuration that is loaded at all has no part that failed.
+    for (family, value) in [
+      (Self.failedConfigs, 0), (Self.received, received), (Self.delayed, delayed), (Self.updates, updates),
+    ] {
+      writer.begin(family)
+      writer.label("scrape")
+      writer.end(value)
+    }
+    environment.metrics.write(to: writer)
   }
 }

@@ -7,6 +7,10 @@ import YAML
 
 /// What is scraped: where, how often, and which labels its series get.
 public struct Target: Sendable {
+  /// Tells a target that was made anew from one that is as it was.
+  public final class Revision: Sendable {}
+
+  public let revision = Revision()
   public var jobName: String
   /// All labels before the job's rules, `__address__` and its like included; by name.
   public var discoveredLabels: LabelSet
@@ -121,6 +125,17 @@ public struct Target: Sendable {
     labels.sort()
     return labels
   }
+}
+
+extension Target {
+  /// Targets that have the same are one.
+  public struct Identity: Hashable, Sendable {
+    public let labels: LabelSet
+    /// As bytes: a String equals what is canonically equivalent.
+    let url: [UInt8]
+  }
+
+  public var identity: Identity { Identity(labels: labels, url: Array(scrapeURL.utf8)) }
 }
 
 /// Why a discovered target cannot be scraped.

@@ -20,4 +20,7 @@ public struct FileStamp: Equatable, Sendable {
     modifiedSeconds = status.st_mtim.tv_sec
     modifiedNanoseconds = status.st_mtim.tv_nsec
   }
+
+  /// When the file was written, seconds since the epoch.
+  public var modified: Double { Double(modifiedSeconds) + Double(modifiedNanoseconds) / 1e9 }
 }

@@ -285,6 +285,7 @@ extension RemoteWriteOptions: Equatable {
       && a.headers.elementsEqual(b.headers, by: ==) && a.version == b.version
       && a.sendsExemplars == b.sendsExemplars && a.sendsHistograms == b.sendsHistograms && a.queue == b.queue
       && a.metadata == b.metadata && a.rules == b.rules && a.access?.options == b.access?.options
+      && a.decoration == b.decoration
   }
 
   /// A file name that stays the same over restarts: by name and URL.

@@ -10,25 +10,27 @@ public final class ScrapeManager: Sendable {
   /// has no limit by default; an endless body must not take the host's memory.
   public static let defaultBodyLimit = 128 << 20
 
-  private struct Key: Hashable {
-    var labels: LabelSet
-    var url: String
+  private struct Scraped {
+    let loop: ScrapeLoop
+    let identity: Target.Identity
+    /// Of the last `apply`.
+    var round: Int
 
-    init(_ target: Target) {
-      labels = target.labels
-      url = target.scrapeURL
-    }
+    mutating func touch(_ round: Int) { self.round = round }
   }
 
   private struct State {
-    var loops: [Key: ScrapeLoop] = [:]
+    /// By the target's revision: one that is as it was is found without a look at its labels.
+    var scraped: [ObjectIdentifier: Scraped] = [:]
+    var revisions: [Target.Identity: Target.Revision] = [:]
+    var round = 0
     /// Removed, and still writing their last markers.
     var ending: [ScrapeLoop] = []
-    /// Per job, before targets with equal labels and URL were merged.
-    var discovered: [String: Int] = [:]
     /// Targets so far.
     var started = 0
     var isStopped = false
+
+    var loops: [ScrapeLoop] { scraped.values.map(\.loop) }
   }
 
   private let environment: ScrapeLoop.Environment
@@ -61,33 +63,69 @@ public final class ScrapeManager: Sendable {
 
   /// Makes these the targets: new ones are scraped from their next moment on, those that are gone get staleness
   /// markers, the others go on with their settings of now. Of targets with equal labels and URL one is kept.
-  public func apply(_ targets: [Target]) {
+  public func apply(_ jobs: [JobTargets]) {
     state.withLock { state in
       guard !state.isStopped else { return }
-      state.discovered = [:]
-      var wanted: [Key: Target] = [:]
-      for target in targets {
-        state.discovered[target.jobName, default: 0] += 1
-        wanted[Key(target)] = target
-      }
-      var gone = state.loops.filter { wanted[$0.key] == nil }
-      var kept: [Key: ScrapeLoop] = [:]
-      for (key, target) in wanted {
-        // A target that moved to another URL has the same series, which go on.
-        let moved = state.loops[key] == nil ? gone.first { $0.key.labels == key.labels }?.key : nil
-        if let loop = state.loops[key] ?? moved.flatMap({ gone.removeValue(forKey: $0) }) {
-          loop.update(target)
-          kept[key] = loop
-        } else {
-          let worker = workers[state.started % workers.count]
-          state.started += 1
-          let loop = ScrapeLoop(target, environment, on: worker.eventLoop, scratch: worker.scratch)
-          loop.start()
-          kept[key] = loop
+      state.round += 1
+      let round = state.round
+      var new: [Target] = []
+      for job in jobs {
+        for target in job.targets {
+          if state.scraped[ObjectIdentifier(target.revision)]?.touch(round) == nil { new.append(target) }
         }
       }
-      for loop in gone.values { end(loop, &state) }
-      state.loops = kept
+      var gone = Gone(state.scraped.filter { $0.value.round != round })
+      for target in new { take(target, instead: &gone, &state) }
+      for (revision, scraped) in gone.scraped {
+        forget(revision, scraped.identity, &state)
+        end(scraped.loop, &state)
+      }
+    }
+  }
+
+  /// A target that is new, or other than it was.
+  private func take(_ target: Target, instead gone: inout Gone, _ state: inout State) {
+    let identity = target.identity
+    let same = state.revisions[identity].map { ObjectIdentifier($0) }
+    if let same, gone.scraped[same] == nil { return }
+    let loop: ScrapeLoop
+    // A target that moved to another URL has the same series, which go on.
+    if let (revision, old) = gone.take(same, labels: identity.labels) {
+      forget(revision, old.identity, &state)
+      loop = old.loop
+      loop.update(target)
+    } else {
+      let worker = workers[state.started % workers.count]
+      state.started += 1
+      loop = ScrapeLoop(target, environment, on: worker.eventLoop, scratch: worker.scratch)
+      loop.start()
+    }
+    state.scraped[ObjectIdentifier(target.revision)] = Scraped(loop: loop, identity: identity, round: state.round)
+    state.revisions[identity] = target.revision
+  }
+
+  private func forget(_ revision: ObjectIdentifier, _ identity: Target.Identity, _ state: inout State) {
+    state.scraped[revision] = nil
+    if let kept = state.revisions[identity], ObjectIdentifier(kept) == revision { state.revisions[identity] = nil }
+  }
+
+  /// Those that are not among the targets any more, unless new ones go on with their series.
+  private struct Gone {
+    private(set) var scraped: [ObjectIdentifier: Scraped]
+    private var places: [LabelSet: [ObjectIdentifier]]
+
+    init(_ scraped: [ObjectIdentifier: Scraped]) {
+      self.scraped = scraped
+      places = Dictionary(grouping: scraped.keys) { scraped[$0]?.identity.labels ?? LabelSet() }
+    }
+
+    /// Takes out the one, or else any with these labels.
+    mutating func take(_ revision: ObjectIdentifier?, labels: LabelSet) -> (ObjectIdentifier, Scraped)? {
+      if let revision, let found = scraped.removeValue(forKey: revision) { return (revision, found) }
+      while let revision = places[labels]?.popLast() {
+        if let found = scraped.removeValue(forKey: revision) { return (revision, found) }
+      }
+      return nil
     }
   }
 
@@ -105,7 +143,7 @@ public final class ScrapeManager: Sendable {
   public func stop(within bound: Duration) async {
     let loops = state.withLock { state in
       state.isStopped = true
-      return Array(state.loops.values) + state.ending
+      return state.loops + state.ending
     }
     for loop in loops { loop.stop() }
     let watchdog = Task {
@@ -118,19 +156,19 @@ public final class ScrapeManager: Sendable {
 
   /// Parses all lines of all targets anew in their next scrapes: what series are made of has changed.
   public func forgetLines() {
-    let loops = state.withLock { Array($0.loops.values) }
+    let loops = state.withLock { $0.loops }
     for loop in loops { loop.forgetLines() }
   }
 
   /// What all targets say of their families.
   public func metadata() -> [MetricMetadata] {
-    let loops = state.withLock { Array($0.loops.values) }
+    let loops = state.withLock { $0.loops }
     return loops.flatMap { $0.status.metadata.map(\.metadata) }
   }
 
   /// How all targets fare, ordered by job and URL.
   public func snapshot() -> [TargetStatus] {
-    let loops = state.withLock { Array($0.loops.values) }
+    let loops = state.withLock { $0.loops }
     return loops.map(\.status).sorted {
       ($0.target.jobName, $0.target.scrapeURL) < ($1.target.jobName, $1.target.scrapeURL)
     }
@@ -138,8 +176,6 @@ public final class ScrapeManager: Sendable {
 }
 
 extension ScrapeManager: MetricSource {
-  private static let discovered = MetricFamily.gauge(
-    "prometheus_sd_discovered_targets", "Current number of discovered targets.", ["config", "name"])
   private static let targets = MetricFamily.gauge(
     "prometheus_target_scrape_pool_targets", "Current number of targets in this scrape pool.", ["scrape_job"])
   private static let bodiesTooLarge = MetricFamily.counter(
@@ -156,15 +192,9 @@ extension ScrapeManager: MetricSource {
     "Total number of samples rejected due to not being out of the expected order.")
 
   public func write(to writer: MetricWriter) {
-    let (discovered, loops) = state.withLock { ($0.discovered, Array($0.loops.values)) }
+    let loops = state.withLock { $0.loops }
     var active: [String: Int] = [:]
     for loop in loops { active[loop.target.jobName, default: 0] += 1 }
-    for (job, count) in discovered {
-      writer.begin(Self.discovered)
-      writer.label(job)
-      writer.label("scrape")
-      writer.end(Double(count))
-    }
     for (job, count) in active {
       writer.begin(Self.targets)
       writer.label(job)

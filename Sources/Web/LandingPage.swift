@@ -4,14 +4,15 @@ public enum LandingPage {
   public static func html(title: String, description: String, version: String, links: [(path: String, text: String)])
     -> String
   {
-    let items = links.map { "<li><a href=\"\(escape($0.path))\">\(escape($0.text))</a></li>" }.joined(separator: "\n")
+    let items = links.map { "<li><a href=\"\(HTML.escape($0.path))\">\(HTML.escape($0.text))</a></li>" }.joined(
+      separator: "\n")
     return """
       <!DOCTYPE html>
       <html lang="en">
       <head>
       <meta charset="UTF-8">
       <meta name="viewport" content="width=device-width, initial-scale=1.0">
-      <title>\(escape(title))</title>
+      <title>\(HTML.escape(title))</title>
       <style>
       body { font-family: system-ui, sans-serif; margin: 0; }
       header { background: #12507b; color: #fff; padding: 1rem; }
@@ -19,10 +20,10 @@ public enum LandingPage {
       </style>
       </head>
       <body>
-      <header><h1>\(escape(title))</h1></header>
+      <header><h1>\(HTML.escape(title))</h1></header>
       <main>
-      <h2>\(escape(description))</h2>
-      <div>Version: \(escape(version))</div>
+      <h2>\(HTML.escape(description))</h2>
+      <div>Version: \(HTML.escape(version))</div>
       <ul>
       \(items)
       </ul>
@@ -31,18 +32,5 @@ public enum LandingPage {
       </html>
 
       """
-  }
-
-  /// A text for HTML.
-  static func escape(_ text: String) -> String {
-    text.unicodeScalars.reduce(into: "") { escaped, scalar in
-      switch scalar {
-      case "&": escaped += "&amp;"
-      case "<": escaped += "&lt;"
-      case ">": escaped += "&gt;"
-      case "\"": escaped += "&quot;"
-      default: escaped.unicodeScalars.append(scalar)
-      }
-    }
   }
 }

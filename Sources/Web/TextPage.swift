@@ -7,11 +7,11 @@ public enum TextPage {
     <head>
     <meta charset="UTF-8">
     <meta name="viewport" content="width=device-width, initial-scale=1.0">
-    <title>\(LandingPage.escape(title))</title>
+    <title>\(HTML.escape(title))</title>
     </head>
     <body>
-    <h1>\(LandingPage.escape(title))</h1>
-    <pre>\(LandingPage.escape(text))</pre>
+    <h1>\(HTML.escape(title))</h1>
+    <pre>\(HTML.escape(text))</pre>
     </body>
     </html>
 

@@ -1,3 +1,4 @@
+import AWS
 import Configuration
 import Discovery
 import Exposition
@@ -40,9 +41,10 @@ enum AgentCommand {
 
     let group = MultiThreadedEventLoopGroup(numberOfThreads: min(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
     let client = HTTPClient(eventLoopGroup: group)
+    let aws = AWSAccounts(AWSEnvironment(client: client, log: logger))
     let externalLabels = AgentConfiguration.externalLabels(configuration)
     let storage = try RemoteStorage(
-      AgentConfiguration.remotes(configuration, client, userAgent: userAgent), externalLabels: externalLabels,
+      AgentConfiguration.remotes(configuration, client, aws, userAgent: userAgent), externalLabels: externalLabels,
       log: AgentStorageFlags.logOptions(flags), memoryLimit: AgentStorageFlags.memoryLimit(flags), group: group,
       logger: logger)
     let sources = MetricSources()
@@ -51,11 +53,10 @@ enum AgentCommand {
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
-    let discovery = DiscoveryManager(environment: DiscoveryEnvironment(client: client, log: logger)) { jobs in
-      scraping.apply(jobs.flatMap(\.active))
-    }
+    let environment = DiscoveryEnvironment(client: client, aws: aws, userAgent: userAgent, log: logger)
+    let discovery = DiscoveryManager(environment: environment) { scraping.apply($0) }
     let reload = AgentReload(flags[configFile], options, configuration, logger: logger) { new, old in
-      let remotes = try AgentConfiguration.remotes(new, client, userAgent: userAgent)
+      let remotes = try AgentConfiguration.remotes(new, client, aws, userAgent: userAgent)
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
       if new.global.externalLabels != old.global.externalLabels {
         storage.setExternalLabels(AgentConfiguration.externalLabels(new))
@@ -64,17 +65,22 @@ enum AgentCommand {
       discovery.apply(new.scrapeConfigs)
     }
 
-    let pages = AgentPages(
-      scraping: scraping, discovery: discovery, reload: flags[enableLifecycle] ? reload : nil, hostname: hostname())
-    sources.add([scraping, storage, reload])
+    let pages = AgentPages(scraping: scraping, reload: flags[enableLifecycle] ? reload : nil)
+    sources.add([scraping, discovery, storage, reload, AWSMetrics(aws)])
+    let targetPages = TargetPages(scraping: scraping, discovery: discovery, hostname: hostname())
     let status = StatusPages(
       reload: reload, flags: (CommonFlags.all + ownFlags).map { ($0.name, flags.text($0)) },
       memoryLimit: AgentStorageFlags.memoryLimit(flags),
       retention: flags.text(AgentStorageFlags.retentionMaximum.definition),
       hostname: hostname())
     var routes = exporter.routes(
-      page, links: [("/config", "Configuration"), ("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
+      page,
+      links: [
+        ("/targets", "Targets"), ("/service-discovery", "Service discovery"), ("/config", "Configuration"),
+        ("/-/ready", "Ready"),
+      ])
     pages.add(to: &routes)
+    targetPages.add(to: &routes)
     status.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
     if exporter.isOpen { own.listen(on: server.addresses) }

@@ -1,3 +1,4 @@
+import AWS
 import Configuration
 import Exposition
 import Glibc
@@ -29,13 +30,16 @@ enum AgentConfiguration {
   ///
   /// - Throws: for the first whose URL cannot be asked.
   static func remotes(
-    _ configuration: Configuration, _ client: HTTPClient, userAgent: String
+    _ configuration: Configuration, _ client: HTTPClient, _ aws: AWSAccounts, userAgent: String
   ) throws(RemoteURLFault) -> [Remote] {
     var remotes: [Remote] = []
     for (index, remote) in configuration.remoteWrites.enumerated() {
       let url: HTTPURL
-      do throws(HTTPURLError) {
-        url = try HTTPURL(remote.url)
+      let signer: RequestSigner?
+      do {
+        let signing = try remote.sigV4.map { try Signing($0, url: remote.url, aws) }
+        url = try HTTPURL(signing?.url ?? remote.url)
+        signer = signing?.signer
       } catch {
         throw RemoteURLFault(index: index, reason: "\(error)")
       }
@@ -49,10 +53,12 @@ enum AgentConfiguration {
       options.sendsExemplars = remote.sendExemplars
       options.sendsHistograms = remote.sendNativeHistograms
       options.rules = remote.writeRelabelRules
+      options.decoration = remote.sigV4.hashValue
       options.metadata.isSent = remote.metadata.send
       options.metadata.interval = remote.metadata.sendInterval
       options.metadata.maxPerSend = remote.metadata.maxSamplesPerSend
-      remotes.append(Remote(options) { client.send($0, limits: $1, on: $2, completion: $3) })
+      let transport: RemoteTransport = { client.send($0, limits: $1, on: $2, completion: $3) }
+      remotes.append(signer.map { $0.remote(options, transport) } ?? Remote(options, transport: transport))
     }
     return remotes
   }

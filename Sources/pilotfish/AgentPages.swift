@@ -1,7 +1,6 @@
 // Prometheus' HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/#targets) and its health checks.
 
 import Bytes
-import Discovery
 import Exposition
 import Scraping
 import Synchronization
@@ -11,16 +10,12 @@ import Web
 final class AgentPages: Sendable {
   let isReady = Atomic<Bool>(false)
   private let scraping: ScrapeManager
-  private let discovery: DiscoveryManager
   private let reload: AgentReload?
-  private let hostname: String
 
   /// - Parameter reload: what `/-/reload` calls; nil: it is not allowed.
-  init(scraping: ScrapeManager, discovery: DiscoveryManager, reload: AgentReload?, hostname: String) {
+  init(scraping: ScrapeManager, reload: AgentReload?) {
     self.scraping = scraping
-    self.discovery = discovery
     self.reload = reload
-    self.hostname = hostname
   }
 
   func add(to routes: inout WebRoutes) {
@@ -44,48 +39,7 @@ final class AgentPages: Sendable {
         }
       }
     }
-    routes["/api/v1/targets"] = { [self] request, respond in respond(.json(targets(request))) }
     routes["/api/v1/targets/metadata"] = { [self] request, respond in respond(metadata(request)) }
-  }
-
-  private func success(_ data: JSON) -> JSON { ["status": "success", "data": data] }
-
-  // MARK: Targets
-
-  /// `state`: active, dropped or any; `scrapePool`: the targets of one job.
-  private func targets(_ request: WebRequest) -> JSON {
-    let state = request.parameters("state").first ?? "any"
-    let pool = request.parameters("scrapePool").first ?? ""
-    let statuses = scraping.snapshot().filter { pool.isEmpty || $0.target.jobName == pool }
-    let dropped = discovery.dropped().filter { pool.isEmpty || $0.jobName == pool }
-    return success([
-      "activeTargets": .array(state == "dropped" ? [] : statuses.map(active)),
-      "droppedTargets": .array(state == "active" ? [] : dropped.flatMap(shown)),
-      "droppedTargetCounts": .object(dropped.map { ($0.jobName, .integer($0.count)) }),
-    ])
-  }
-
-  private func shown(_ dropped: DroppedTargets) -> [JSON] {
-    dropped.discoveredLabels.map { labels in
-      ["discoveredLabels": .labels(labels), "scrapePool": .string(dropped.jobName)]
-    }
-  }
-
-  private func active(_ status: TargetStatus) -> JSON {
-    let target = status.target
-    return [
-      "discoveredLabels": .labels(target.discoveredLabels),
-      "labels": .labels(target.labels),
-      "scrapePool": .string(target.jobName),
-      "scrapeUrl": .string(target.scrapeURL),
-      "globalUrl": .string(status.globalURL(hostname: hostname)),
-      "lastError": .string(status.lastError),
-      "lastScrape": .string(status.lastScrape.map { String(rfc3339Nanoseconds: $0) } ?? "0001-01-01T00:00:00Z"),
-      "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),
-      "health": .string(status.health.rawValue),
-      "scrapeInterval": .string(target.interval.prometheusText),
-      "scrapeTimeout": .string(target.timeout.prometheusText),
-    ]
   }
 
   // MARK: Metadata
@@ -94,11 +48,7 @@ final class AgentPages: Sendable {
   private func metadata(_ request: WebRequest) -> WebResponse {
     let text = request.parameters("match_target").first ?? ""
     guard let selector = EqualitySelector(text) else {
-      return .json(
-        [
-          "status": "error", "errorType": "bad_data",
-          "error": .string("invalid parameter \"match_target\": only {label=\"value\", …} is served by this version"),
-        ], status: 400)
+      return .badData("invalid parameter \"match_target\": only {label=\"value\", …} is served by this version")
     }
     let metric = request.parameters("metric").first ?? ""
     let limit = request.parameters("limit").first.flatMap { Int($0) } ?? .max
@@ -110,7 +60,7 @@ final class AgentPages: Sendable {
         ]
       }
     }
-    return .json(success(.array(Array(entries.prefix(max(limit, 0))))))
+    return .json(.success(.array(Array(entries.prefix(max(limit, 0))))))
   }
 }
 

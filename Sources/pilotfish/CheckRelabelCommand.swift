@@ -93,7 +93,7 @@ extension RelabelRule.Definition {
     return all.filter { $0.1 != $0.2 }.map { ($0.0, $0.1) }
   }
 
-  fileprivate var summary: String {
+  var summary: String {
     (["\(action)"] + fields.map { "\($0.0): \($0.1)" }).joined(separator: ", ")
   }
 

@@ -1,22 +1,11 @@
 import Configuration
-import HTTPClient
-import Logging
-import NIOPosix
 import TestSupport
 import Testing
 
 @testable import Discovery
 
-private let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-private let environment = DiscoveryEnvironment(
-  client: HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton), log: silent)
-
 private func groups(_ text: String, _ path: String) throws -> [TargetGroup] {
   try TargetFile.parse(Array(text.utf8), path: path)
-}
-
-private func addresses(_ groups: [TargetGroup]) -> [String] {
-  groups.flatMap { $0.targets.flatMap { $0.map(\.value) } }
 }
 
 @Test(arguments: [
@@ -49,7 +38,7 @@ func refusesWhatAreNoTargetGroups(_ path: String, _ text: String, _ reason: Stri
   #expect {
     try groups(text, path)
   } throws: {
-    ($0 as? TargetFileFault)?.reason.contains(reason) == true
+    ($0 as? TargetListFault)?.reason.contains(reason) == true
   }
 }
 
@@ -91,48 +80,19 @@ func takesOrRefusesDamagedFiles(_ path: String) {
   #expect(addresses(files.changes()) == ["n:1"])
 }
 
-/// What a manager told, to be waited for.
-private final class Told: Sendable {
-  private let stream = AsyncStream.makeStream(of: [JobTargets].self)
-
-  func tell(_ targets: [JobTargets]) { stream.continuation.yield(targets) }
-
-  func end() { stream.continuation.finish() }
-
-  /// How many targets were told each time from now on, up to the end.
-  func counts() async -> [Int] {
-    var counts: [Int] = []
-    for await jobs in stream.stream { counts.append(jobs.reduce(0) { $0 + $1.active.count }) }
-    return counts
-  }
-
-  /// Waits until the targets of all jobs are these.
-  func wait(for addresses: [String]) async -> Bool {
-    for await jobs in stream.stream {
-      let found = jobs.flatMap { $0.active.map { String($0.scrapeURL.dropFirst(7).prefix { $0 != "/" }) } }
-      if found.sorted() == addresses { return true }
-    }
-    return false
-  }
-}
-
-private func jobs(_ yaml: String) throws -> [ScrapeConfiguration] {
-  try Configuration.parse(Array("scrape_configs: [\(yaml)]".utf8), file: "p.yml").scrapeConfigs
-}
-
 @Test func aManagerFollowsFilesAndReloads() async throws {
   let folder = TemporaryDirectory()
   folder.write("t.json", #"[{"targets": ["a:1"]}]"#)
   let file = "file_sd_configs: [{files: ['\(folder.path)/t.json']"
   let told = Told()
-  let manager = DiscoveryManager(settling: .milliseconds(1), environment: environment) { told.tell($0) }
+  let manager = DiscoveryManager(settling: .milliseconds(1), environment: makeEnvironment()) { told.tell($0) }
   defer { manager.stop() }
   manager.apply(
     try jobs(
       "{job_name: f, \(file)}]}, {job_name: s, static_configs: [{targets: ['s:1', 's:2']}], "
         + "relabel_configs: [{action: drop, source_labels: [__address__], regex: 's:2'}]}"))
   #expect(await told.wait(for: ["a:1", "s:1"]))
-  #expect(manager.dropped().map(\.count) == [0, 1])
+  #expect(manager.snapshot().map(\.droppedCount) == [0, 1])
   folder.write("t.json", #"[{"targets": ["a:1", "b:1"]}]"#)
   #expect(await told.wait(for: ["a:1", "b:1", "s:1"]))
   // Another configuration of the same job: its targets are never gone meanwhile.
@@ -147,7 +107,7 @@ private func jobs(_ yaml: String) throws -> [ScrapeConfiguration] {
   let folder = TemporaryDirectory()
   folder.write("t.json", #"[{"targets": ["a:1"]}]"#)
   let told = Told()
-  let manager = DiscoveryManager(settling: .zero, environment: environment) { told.tell($0) }
+  let manager = DiscoveryManager(settling: .zero, environment: makeEnvironment()) { told.tell($0) }
   defer { manager.stop() }
   for minutes in 1...20 {
     manager.apply(
@@ -158,4 +118,51 @@ private func jobs(_ yaml: String) throws -> [ScrapeConfiguration] {
   manager.stop()
   told.end()
   #expect(await told.counts().allSatisfy { $0 == 1 })
+}
+
+private func published(_ files: [String]) -> Published {
+  Published(FileDiscovery(FileDiscoveryConfiguration(files: files), makeEnvironment()))
+}
+
+/// As Kubernetes mounts a ConfigMap: the file is a link into a folder that is a link, which is replaced.
+@Test func followsLinksThatMove() async {
+  let folder = TemporaryDirectory()
+  folder.write("one/t.json", #"[{"targets": ["a:1"]}]"#)
+  folder.write("two/t.json", #"[{"targets": ["b:1"]}]"#)
+  folder.link("config/..data", to: "../one")
+  folder.link("config/t.json", to: "..data/t.json")
+  let path = "\(folder.path)/config/t.json"
+  let found = published([path])
+  #expect(await found.next() == ["\(path):0: a:1"])
+  folder.link("config/..data_tmp", to: "../two")
+  folder.move("config/..data_tmp", to: "config/..data")
+  #expect(await found.next() == ["\(path):0: b:1"])
+  // The folder that the links lead to is watched, too.
+  folder.write("two/t.json", #"[{"targets": ["c:1"]}]"#)
+  #expect(await found.next() == ["\(path):0: c:1"])
+}
+
+@Test func findsAFolderThatComesLater() async {
+  let folder = TemporaryDirectory()
+  let path = "\(folder.path)/later/t.yml"
+  let found = published([path])
+  #expect(await found.next() == [])
+  folder.write("later/t.yml", "- targets: ['a:1']")
+  #expect(await found.next() == ["\(path):0: a:1"])
+  folder.delete("later/t.yml")
+  #expect(await found.next() == ["\(path):0: "])
+}
+
+@Test func countsFilesThatCannotBeRead() async {
+  let folder = TemporaryDirectory()
+  folder.write("bad.json", "[")
+  folder.write("good.json", #"[{"targets": ["a:1"]}]"#)
+  let environment = makeEnvironment()
+  let found = Published(
+    FileDiscovery(FileDiscoveryConfiguration(files: ["\(folder.path)/*.json"]), environment))
+  #expect(await found.next().count == 1)
+  let lines = shown(environment.metrics)
+  #expect(lines.contains("prometheus_sd_file_read_errors_total 1"))
+  #expect(lines.contains("prometheus_sd_file_scan_duration_seconds_count 1"))
+  #expect(lines.count { $0.hasPrefix("prometheus_sd_file_mtime_seconds{") && $0.contains("good.json") } == 1)
 }

@@ -4,8 +4,8 @@
 usage: run.py PILOTFISH [NAME ...]     without names: all tests
 
 Each test starts what it needs, waits until it is ready, and stops it by pid. Needs Debian's `prometheus`. Some
-tests need `nginx` as well, those of a misbehaving kernel root; they say so when they are skipped. KILLS=N in the
-environment: rounds of `kill -9`.
+tests need `nginx` or `dnsmasq-base` as well, those of a misbehaving kernel and of name servers root; they say so when
+they are skipped. KILLS=N in the environment: rounds of `kill -9`.
 """
 import contextlib
 import os
@@ -16,8 +16,10 @@ import time
 
 sys.dont_write_bytecode = True
 import agent_tests  # noqa: E402
+import aws_tests  # noqa: E402
 import client_tests  # noqa: E402
 import configuration_tests  # noqa: E402
+import discovery_tests  # noqa: E402
 import durability_tests  # noqa: E402
 import exporter_tests  # noqa: E402
 import kernel_tests  # noqa: E402
@@ -27,7 +29,9 @@ from parts import Folder  # noqa: E402
 
 TESTS = {
     name[len("test_"):]: test
-    for module in (agent_tests, client_tests, configuration_tests, durability_tests, exporter_tests, web_tests, kernel_tests)
+    for module in (
+        agent_tests, aws_tests, client_tests, configuration_tests, discovery_tests, durability_tests, exporter_tests,
+        web_tests, kernel_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 

@@ -63,6 +63,8 @@ public struct RemoteWriteOptions: Sendable {
   public var sendsHistograms = false
   public var queue = QueueOptions()
   public var metadata = MetadataOptions()
+  /// Stands for what the remote's `decorate` depends on: after a reload, a remote with another one begins anew.
+  public var decoration = 0
   /// `write_relabel_configs`.
   public var rules = RelabelRules()
 
