@@ -9,7 +9,8 @@ enum KubernetesSelectors {
   static func fault(ofField selector: String) -> String? {
     for term in terms(of: selector) where !term.isEmpty {
       guard let equals = term.firstIndex(of: UInt8(ascii: "=")), equals > term.startIndex else {
-        return "invalid selector: '\(shown(selector))'; can't understand '\(shown(String(decoding: term, as: UTF8.self)))'"
+        return
+          "invalid selector: '\(shown(selector))'; can't understand '\(shown(String(decoding: term, as: UTF8.self)))'"
       }
       let value = term[(equals + 1)...].drop { $0 == UInt8(ascii: "=") }
       if let fault = fault(ofEscaped: value) { return "invalid selector: '\(shown(selector))'; \(fault)" }
@@ -127,7 +128,7 @@ enum KubernetesSelectors {
         word = ""
         if isSpace(scalar) { continue }
         var sign = String(scalar)
-        if (scalar == "=" || scalar == "!"), rest.first == "=" { sign.unicodeScalars.append(rest.removeFirst()) }
+        if scalar == "=" || scalar == "!", rest.first == "=" { sign.unicodeScalars.append(rest.removeFirst()) }
         list.append(sign)
       }
       if !word.isEmpty { list.append(word) }
