@@ -80,7 +80,7 @@ public final class DiscoveryManager: Sendable {
         let inherited = ended.filter { $0.key.job == key.job }.values.map(\.groups)
         state.started += 1
         let number = state.started
-        let discovery = key.mechanism.start(environment)
+        let discovery = key.mechanism.start(environment.with(jobName: String(decoding: key.job, as: UTF8.self)))
         let task = Task { [weak self] in
           await discovery.run { [weak self] groups in self?.take(groups, from: key, number) }
         }

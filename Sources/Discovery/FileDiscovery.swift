@@ -101,8 +101,3 @@ struct TargetFiles {
     return (0..<Int(found.gl_pathc)).compactMap { names[$0].map { String(cString: $0) } }
   }
 }
-
-extension TargetGroup {
-  /// What takes the group away.
-  fileprivate var withoutTargets: TargetGroup { TargetGroup(source: source, targets: [], labels: []) }
-}

@@ -14,4 +14,7 @@ public struct TargetGroup: Sendable, Equatable {
     self.targets = targets
     self.labels = labels
   }
+
+  /// What takes the group away.
+  var withoutTargets: TargetGroup { TargetGroup(source: source, targets: [], labels: []) }
 }
