@@ -12,13 +12,19 @@ public protocol Discovery: Sendable {
 /// A mechanism as a job configures it; a mechanism that a reload leaves as it is goes on.
 enum Mechanism: Hashable, Sendable {
   case file(FileDiscoveryConfiguration)
+  case kubernetes(KubernetesDiscoveryConfiguration)
 
   /// Those of a job; what stands in the configuration itself needs none.
-  static func all(of job: ScrapeConfiguration) -> [Mechanism] { job.fileDiscoveries.map(Mechanism.file) }
+  static func all(of job: ScrapeConfiguration) -> [Mechanism] {
+    var all = job.fileDiscoveries.map(Mechanism.file)
+    all += job.kubernetesDiscoveries.map(Mechanism.kubernetes)
+    return all
+  }
 
   func start(_ environment: DiscoveryEnvironment) -> any Discovery {
     switch self {
     case .file(let configuration): FileDiscovery(configuration, log: environment.log)
+    case .kubernetes(let configuration): KubernetesDiscovery(configuration, environment)
     }
   }
 }

@@ -26,20 +26,21 @@ extension TargetObject {
 /// Notes which objects were asked for, be they there or not: a group is made anew when one of them changes. Used by one
 /// task at a time.
 final class TargetContext {
-  private let pods: (_ namespace: String, _ name: String) -> Pod?
-  private let services: (_ namespace: String, _ name: String) -> Service?
+  typealias Lookup<Object> = (ObjectReference) -> Object?
+
+  private let pods: Lookup<Pod>
+  private let services: Lookup<Service>
   /// Nil where nodes are not attached.
-  private let nodes: ((String) -> Node?)?
+  private let nodes: Lookup<Node>?
   /// Nil where namespaces are not attached.
-  private let namespaces: ((String) -> Namespace?)?
+  private let namespaces: Lookup<Namespace>?
   /// Those asked for since the last `takeReferences`.
   private var references: Set<ObjectReference> = []
   private var names = MetaNames()
 
   init(
-    pods: @escaping (String, String) -> Pod? = { _, _ in nil },
-    services: @escaping (String, String) -> Service? = { _, _ in nil }, nodes: ((String) -> Node?)? = nil,
-    namespaces: ((String) -> Namespace?)? = nil
+    pods: @escaping Lookup<Pod> = { _ in nil }, services: @escaping Lookup<Service> = { _ in nil },
+    nodes: Lookup<Node>? = nil, namespaces: Lookup<Namespace>? = nil
   ) {
     self.pods = pods
     self.services = services
@@ -55,30 +56,33 @@ final class TargetContext {
   /// The pod that an endpoint stands for.
   func pod(_ target: TargetReference?) -> Pod? {
     guard let target, target.kind == "Pod" else { return nil }
-    references.insert(ObjectReference(resource: .pods, namespace: target.namespace, name: target.name))
-    return pods(target.namespace, target.name)
+    return find(pods, ObjectReference(resource: .pods, namespace: target.namespace, name: target.name))
   }
 
   func service(_ namespace: String, _ name: String) -> Service? {
-    references.insert(ObjectReference(resource: .services, namespace: namespace, name: name))
-    return services(namespace, name)
+    find(services, ObjectReference(resource: .services, namespace: namespace, name: name))
   }
 
   /// Adds the labels of a node, where nodes are attached.
   func attachNode(_ name: String?, to labels: inout [ConfiguredLabel]) {
-    guard let nodes, let name, !name.isEmpty else { return }
-    references.insert(ObjectReference(resource: .nodes, namespace: "", name: name))
-    guard let node = nodes(name) else { return }
+    guard let nodes, let name, !name.isEmpty,
+      let node = find(nodes, ObjectReference(resource: .nodes, namespace: "", name: name))
+    else { return }
     labels.append(ConfiguredLabel(name: Node.nameLabel, value: node.metadata.name))
     append(node.metadata, of: .node, to: &labels)
   }
 
   /// Adds the labels of a namespace, where namespaces are attached.
   func attachNamespace(_ name: String, to labels: inout [ConfiguredLabel]) {
-    guard let namespaces, !name.isEmpty else { return }
-    references.insert(ObjectReference(resource: .namespaces, namespace: "", name: name))
-    guard let namespace = namespaces(name) else { return }
+    guard let namespaces, !name.isEmpty,
+      let namespace = find(namespaces, ObjectReference(resource: .namespaces, namespace: "", name: name))
+    else { return }
     append(namespace.metadata, of: .namespace, to: &labels)
+  }
+
+  private func find<Object>(_ lookup: Lookup<Object>, _ reference: ObjectReference) -> Object? {
+    references.insert(reference)
+    return lookup(reference)
   }
 
   /// Adds an object's labels and annotations: each as it is, and that it is there.
