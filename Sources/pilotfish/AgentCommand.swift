@@ -45,7 +45,8 @@ enum AgentCommand {
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
-    let discovery = DiscoveryManager(environment: DiscoveryEnvironment(client: client, log: logger)) { jobs in
+    let environment = DiscoveryEnvironment(client: client, userAgent: userAgent, log: logger)
+    let discovery = DiscoveryManager(environment: environment) { jobs in
       scraping.apply(jobs.flatMap(\.active))
     }
     let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
@@ -60,7 +61,7 @@ enum AgentCommand {
 
     let pages = AgentPages(
       scraping: scraping, discovery: discovery, reload: flags[enableLifecycle] ? reload : nil, hostname: hostname())
-    sources.add([scraping, storage, reload])
+    sources.add([scraping, storage, reload, environment.metrics])
     var routes = exporter.routes(page, links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
     let server = try await exporter.listen(routes: routes, group: group)
