@@ -1,3 +1,4 @@
+import HTTPClient
 import Relabeling
 import YAML
 
@@ -37,15 +38,17 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
   public var writeRelabelRules = RelabelRules()
   public var metadata = Metadata()
   public var queue = Queue()
+  /// TLS, credentials and proxy.
+  public var httpClient = HTTPClientOptions()
 
   private static let keys = BlockKeys(
     served: [
       "url", "name", "remote_timeout", "headers", "protobuf_message", "send_exemplars", "send_native_histograms",
       "write_relabel_configs", "metadata_config", "queue_config",
-    ],
-    known: httpClientKeys + ["round_robin_dns", "failed_request_logging", "sigv4", "azuread", "google_iam"])
+    ] + httpClientKeys,
+    known: ["round_robin_dns", "failed_request_logging", "sigv4", "azuread", "google_iam"])
 
-  init(_ block: BlockReader) {
+  init(_ block: BlockReader, _ directory: String) {
     url = block.string("url") ?? ""
     name = block.string("name") ?? ""
     if let fault = Self.fault(ofURL: url) { block.refuse("url", fault) }
@@ -61,6 +64,7 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
       "write_relabel_configs", null: "empty or null relabeling rule in remote write config")
     metadata = Metadata(of: block)
     queue = Queue(of: block)
+    httpClient = block.httpClientOptions(directory)
   }
 
   /// Why the URL cannot be sent to; nil when it can. The URL itself is not repeated: a password may stand in it.
@@ -68,9 +72,8 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     if url.isEmpty { return "url for remote_write is empty: it needs the URL of its receiver" }
     guard let separator = url.firstRange(of: "://") else { return "expected a URL such as http://HOST/api/v1/write" }
     switch url[..<separator.lowerBound].lowercased() {
-    case "http": break
-    case "https": return "https is not served by this version of pilotfish"
-    default: return "expected a URL that begins with http://"
+    case "http", "https": break
+    default: return "expected a URL that begins with http:// or https://"
     }
     let authority = url[separator.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
     let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
@@ -121,10 +124,11 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     return value.utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7f } ? "not a header's value" : nil
   }
 
-  static func list(_ top: BlockReader) -> [RemoteWriteConfiguration] {
+  /// - Parameter directory: the folder of the configuration.
+  static func list(_ top: BlockReader, _ directory: String) -> [RemoteWriteConfiguration] {
     var names: Set<[UInt8]> = []
     return top.blocks("remote_write", keys).map { block in
-      let remote = RemoteWriteConfiguration(block)
+      let remote = RemoteWriteConfiguration(block, directory)
       if !remote.name.isEmpty, !names.insert(Array(remote.name.utf8)).inserted {
         block.refuse("name", "found multiple remote write configs with job name \"\(shown(remote.name))\"")
       }

@@ -1,3 +1,4 @@
+import HTTPClient
 import Relabeling
 import YAML
 
@@ -75,6 +76,8 @@ public struct ScrapeConfiguration: Sendable {
   public var scrapeTimeout: Duration
   public var metricsPath = "/metrics"
   public var scheme = "http"
+  /// TLS, credentials and proxy.
+  public var httpClient = HTTPClientOptions()
   /// Parameters of the URL's query, each with its values.
   public var params: [(name: String, values: [String])] = []
   public var honorLabels = false
@@ -100,8 +103,8 @@ public struct ScrapeConfiguration: Sendable {
       "honor_timestamps", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
       "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
       "kubernetes_sd_configs",
-    ],
-    known: httpClientKeys + [
+    ] + httpClientKeys,
+    known: [
       "track_timestamps_staleness", "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit",
       "label_value_length_limit",
       "target_limit", "keep_dropped_targets", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
@@ -133,10 +136,9 @@ public struct ScrapeConfiguration: Sendable {
     if let path = block.string("metrics_path") { metricsPath = path }
     if let scheme = block.string("scheme") {
       self.scheme = scheme
-      if scheme != "http" {
-        block.refuse("scheme", scheme == "https" ? "https is not served by this version of pilotfish" : "expected http")
-      }
+      if scheme != "http", scheme != "https" { block.refuse("scheme", "expected http or https") }
     }
+    httpClient = block.httpClientOptions(directory)
     honorLabels = block.bool("honor_labels") ?? honorLabels
     honorTimestamps = block.bool("honor_timestamps") ?? honorTimestamps
     enableCompression = block.bool("enable_compression") ?? enableCompression

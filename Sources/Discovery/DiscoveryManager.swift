@@ -137,7 +137,9 @@ public final class DiscoveryManager: Sendable {
           $0.key.lexicographicallyPrecedes($1.key)
         }.map(\.value)
       }
-      return JobTargets(of: job, groups: StaticDiscovery.groups(of: job) + found)
+      return JobTargets(
+        of: job, groups: StaticDiscovery.groups(of: job) + found,
+        access: environment.client.access(job.httpClient))
     }
   }
 

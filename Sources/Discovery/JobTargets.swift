@@ -1,5 +1,6 @@
 import Configuration
 import Exposition
+import HTTPClient
 
 /// What discovery found for one job, after the job's `relabel_configs`.
 public struct JobTargets: Sendable {
@@ -15,14 +16,16 @@ public struct JobTargets: Sendable {
   /// Why targets can neither be scraped nor were dropped; each once.
   private(set) var faults: [String] = []
 
-  public init(of job: ScrapeConfiguration, groups: [TargetGroup]) {
+  /// - Parameter access: what the job's `httpClient` says, at work.
+  public init(of job: ScrapeConfiguration, groups: [TargetGroup], access: HTTPAccess? = nil) {
     jobName = job.jobName
     var seen: Set<Identity> = []
     for group in groups {
       for labels in group.targets {
         let discovered = Target.discoveredLabels(job, labels, group.labels)
         do throws(TargetFault) {
-          if let target = try Target(job, discovered) {
+          if var target = try Target(job, discovered) {
+            target.access = access
             let identity = Identity(labels: target.labels, url: Array(target.scrapeURL.utf8))
             if seen.insert(identity).inserted { active.append(target) }
           } else {

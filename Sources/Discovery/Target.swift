@@ -1,6 +1,7 @@
 import Bytes
 import Configuration
 import Exposition
+import HTTPClient
 import Relabeling
 import YAML
 
@@ -25,6 +26,8 @@ public struct Target: Sendable {
   public var scrapeNativeHistograms = false
   /// Whether the target is asked for gzip.
   public var enableCompression = true
+  /// TLS, credentials and proxy; nil: none of them.
+  public var access: HTTPAccess?
 
   public init(
     jobName: String, discoveredLabels: LabelSet, labels: LabelSet, scrapeURL: String, interval: Duration,

@@ -9,6 +9,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   private let origin: Origin
   private let pool: ConnectionPool
+  private let isSecure: Bool
   /// Nil before and after the connection stands.
   private var context: ChannelHandlerContext?
   private var call: HTTPCall?
@@ -19,9 +20,10 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// A rest of an answer that is worth waiting for.
   private static let leastRest = 16 << 10
 
-  init(_ origin: Origin, _ pool: ConnectionPool) {
+  init(_ origin: Origin, _ pool: ConnectionPool, isSecure: Bool) {
     self.origin = origin
     self.pool = pool
+    self.isSecure = isSecure
   }
 
   /// Sends a request for `call`; false when the connection has ended.
@@ -29,14 +31,15 @@ final class ConnectionHandler: ChannelInboundHandler {
     guard let context, context.channel.isActive else { return false }
     self.call = call
     answer = ResponseAssembly(isAnswerToHead: request.isHead, limit: limit, stream: call.stream)
+    context.write(wrapOutboundOut(request.head), promise: nil)
+    if let lines = call.lines { context.write(wrapOutboundOut(lines), promise: nil) }
     guard let lengthLine = request.lengthLine else {
-      context.writeAndFlush(wrapOutboundOut(request.head), promise: nil)
+      context.flush()
       return true
     }
     isRequestSent = false
     let sent = context.eventLoop.makePromise(of: Void.self)
     sent.futureResult.assumeIsolated().whenSuccess { self.isRequestSent = true }
-    context.write(wrapOutboundOut(request.head), promise: nil)
     context.write(wrapOutboundOut(lengthLine), promise: nil)
     context.writeAndFlush(wrapOutboundOut(request.body), promise: sent)
     return true
@@ -115,7 +118,8 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// Large rests of answers wake the event loop once, not once for each packet: the kernel tells us when all is there,
   /// when its memory is full, or when the connection has ended.
   private func awaitRest(_ context: ChannelHandlerContext) {
-    guard call != nil, !hasLowWaterMark, let rest = answer.missing, rest > Self.leastRest else { return }
+    // Behind TLS it is not known how many bytes are on their way.
+    guard call != nil, !isSecure, !hasLowWaterMark, let rest = answer.missing, rest > Self.leastRest else { return }
     setLowWaterMark(context, min(rest, SpareBuffers.receiveCapacity))
   }
 

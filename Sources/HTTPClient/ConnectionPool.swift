@@ -1,13 +1,22 @@
 import NIOCore
 
-/// A server: what a connection leads to.
+/// What a connection leads to, and how.
 struct Origin: Hashable, Sendable {
   let host: String
   let port: Int
+  /// `TLSContext.Loaded.number`; 0: no TLS.
+  var tls = 0
+  /// `HTTPAccess.number` of a tunnel through its proxy; 0: none.
+  var tunnel = 0
 
   init(_ url: HTTPURL) {
     host = url.host
     port = url.port
+  }
+
+  init(_ proxy: ProxyServer) {
+    host = proxy.host
+    port = proxy.port
   }
 }
 

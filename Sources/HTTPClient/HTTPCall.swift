@@ -1,5 +1,5 @@
 import NIOCore
-import NIOPosix
+import NIOSSL
 
 /// A request under way: its connection, deadline, redirects, and the one who waits.
 ///
@@ -28,6 +28,8 @@ public final class HTTPCall: @unchecked Sendable {
   /// Whether the connection was used before: the server may have closed it while the request was under way.
   private var isKeptConnection = false
   private var redirects = 0
+  /// What the access adds to the head.
+  private(set) var lines: ByteBuffer?
 
   init(_ request: PreparedRequest, _ limits: HTTPLimits, _ pool: ConnectionPool, _ stream: BodyStream? = nil) {
     self.request = request
@@ -68,60 +70,69 @@ public final class HTTPCall: @unchecked Sendable {
     isStarting = false
   }
 
-  /// On a kept connection, or on a new one.
+  /// When the request's credentials are at hand.
   private func send() {
-    if let fault = request.fault {
-      finish(.failure(.invalidRequest(attempt, reason: fault)))
-    } else if let kept = pool.take(request.origin) {
-      isKeptConnection = true
-      send(on: kept)
-    } else {
-      isKeptConnection = false
-      connect()
-    }
-  }
-
-  // MARK: - Connecting
-
-  private func connect() {
-    let url = request.request.url
-    let bootstrap = ClientBootstrap(group: pool.eventLoop)
-      .connectTimeout(max(end - .now(), .milliseconds(1)))
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelOption(.recvAllocator, value: ReceiveAllocator(pool.buffers))
-      .channelOption(.maxMessagesPerRead, value: 1)
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          guard !self.isFinished else { throw ChannelError.alreadyClosed }
-          self.connecting.append(channel)
-          let handler = ConnectionHandler(self.request.origin, self.pool)
-          try channel.pipeline.syncOperations.addHandler(handler)
+    if let fault = request.fault { return refuse(fault) }
+    lines = nil
+    guard request.takesLines, let access = request.request.access else { return sendComplete() }
+    switch access.lines(authorized: request.takesAuthorization, hasLength: request.hasLength) {
+    case .lines(let bytes):
+      lines = bytes
+      sendComplete()
+    case .fault(let fault): refuse(fault.description)
+    case .needsToken:
+      access.fetchToken(pool) { [pool] fault in
+        pool.eventLoop.execute {
+          guard !self.isFinished else { return }
+          if let fault { self.refuse(fault.description) } else { self.send() }
         }
       }
-    connected(to: bootstrap, url).whenComplete { result in
-      self.connecting = []
-      switch result {
-      case .success(let channel): self.send(on: channel)
-      case .failure(let error): self.fail(HTTPClientError(connecting: self.attempt, to: url, error))
+    }
+  }
+
+  /// On a kept connection, or on a new one.
+  private func sendComplete(mayUseKept: Bool = true) {
+    do throws(HTTPAccessError) {
+      let (origin, tls) = try route()
+      if mayUseKept, let kept = pool.take(origin) {
+        isKeptConnection = true
+        send(on: kept)
+      } else {
+        isKeptConnection = false
+        try connect(origin, tls)
       }
-    }
-  }
-
-  private func connected(to bootstrap: ClientBootstrap, _ url: HTTPURL) -> EventLoopFuture<any Channel> {
-    guard url.hostKind != .name, let address = try? SocketAddress(ipAddress: url.host, port: url.port) else {
-      return bootstrap.connect(host: url.host, port: url.port)
-    }
-    // No resolver, and no thread for it.
-    return bootstrap.connect(to: address)
-  }
-
-  private func send(on channel: any Channel) {
-    do {
-      send(on: try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self))
     } catch {
-      channel.close(promise: nil)
-      connectionEnded(error, hasAnswerBegun: false)
+      refuse(error.description)
     }
+  }
+
+  private func refuse(_ reason: String) { finish(.failure(.invalidRequest(attempt, reason: reason))) }
+
+  private func route() throws(HTTPAccessError) -> (Origin, NIOSSLContext?) {
+    guard request.request.url.isSecure else { return (request.origin, nil) }
+    let access = request.request.access ?? .standard
+    let loaded = try access.tls.current()
+    var origin = request.origin
+    origin.tls = loaded.number
+    if request.tunnel != nil { origin.tunnel = access.number }
+    return (origin, loaded.context)
+  }
+
+  private func connect(_ origin: Origin, _ tls: NIOSSLContext?) throws(HTTPAccessError) {
+    let connector = try Connector(request, origin, tls)
+    connector.connect(
+      pool, attempt, timeout: end - .now(),
+      onChannel: { channel in
+        guard !self.isFinished else { throw ChannelError.alreadyClosed }
+        self.connecting.append(channel)
+      },
+      completion: { result in
+        self.connecting = []
+        switch result {
+        case .success(let connection): self.send(on: connection)
+        case .failure(let error): self.fail(error)
+        }
+      })
   }
 
   // MARK: - On a connection
@@ -137,7 +148,7 @@ public final class HTTPCall: @unchecked Sendable {
   func received(_ response: HTTPResponse) {
     connection = nil
     do throws(HTTPClientError) {
-      guard limits.redirects > 0, let next = try request.request.redirected(by: response) else {
+      guard followsRedirects, let next = try request.request.redirected(by: response) else {
         return finish(.success(response))
       }
       guard redirects < limits.redirects else {
@@ -151,6 +162,10 @@ public final class HTTPCall: @unchecked Sendable {
     }
   }
 
+  private var followsRedirects: Bool {
+    limits.redirects > 0 && request.request.access?.options.followsRedirects != false
+  }
+
   func failed(_ fault: ResponseFault) {
     connection = nil
     finish(.failure(HTTPClientError(answering: attempt, fault, limit: limits.bodyBytes)))
@@ -161,9 +176,8 @@ public final class HTTPCall: @unchecked Sendable {
   func connectionEnded(_ error: any Error, hasAnswerBegun: Bool) {
     connection = nil
     guard !isFinished else { return }
-    if isKeptConnection, !hasAnswerBegun, error is ChannelError || error is IOError {
-      isKeptConnection = false
-      connect()
+    if isKeptConnection, !hasAnswerBegun, error.isEndOfConnection {
+      sendComplete(mayUseKept: false)
     } else {
       finish(.failure(HTTPClientError(exchanging: attempt, error)))
     }
@@ -191,5 +205,11 @@ public final class HTTPCall: @unchecked Sendable {
     } else {
       completion(outcome)
     }
+  }
+}
+
+extension Error {
+  fileprivate var isEndOfConnection: Bool {
+    self is ChannelError || self is IOError || self as? NIOSSLError == .uncleanShutdown
   }
 }

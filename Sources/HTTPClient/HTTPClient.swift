@@ -4,8 +4,13 @@ import NIOCore
 import Synchronization
 
 public final class HTTPClient: Sendable {
+  private struct Weak {
+    weak var access: HTTPAccess?
+  }
+
   private struct State {
     var pools: [ObjectIdentifier: ConnectionPool] = [:]
+    var accesses: [HTTPClientOptions: Weak] = [:]
     var isShutDown = false
   }
 
@@ -22,6 +27,19 @@ public final class HTTPClient: Sendable {
     eventLoops = Array(eventLoopGroup.makeIterator())
     connectionsPerHost = idleConnectionsPerHost
     self.idleTimeout = TimeAmount(clamping: idleTimeout)
+  }
+
+  /// The access for these options; those who state the same share one as long as somebody holds it. Nil: they state
+  /// nothing.
+  public func access(_ options: HTTPClientOptions) -> HTTPAccess? {
+    guard options != HTTPClientOptions() else { return nil }
+    return state.withLock { state in
+      if let access = state.accesses[options]?.access { return access }
+      let access = HTTPAccess(options)
+      state.accesses = state.accesses.filter { $0.value.access != nil }
+      state.accesses[options] = Weak(access: access)
+      return access
+    }
   }
 
   /// Sends a request from `eventLoop`, on a connection of that event loop, and calls `completion` on it once, after

@@ -67,23 +67,23 @@ public enum HTTPClientError: Error, Equatable, CustomStringConvertible {
 
 extension HTTPClientError {
   /// `error`: why NIO could not connect.
-  init(connecting attempt: Attempt, to url: HTTPURL, _ error: any Error) {
+  init(connecting attempt: Attempt, to host: String, _ port: Int, _ error: any Error) {
     guard let error = error as? NIOConnectionError else {
-      self.init(connecting: attempt, to: url.host, url.port, error)
+      self.init(dialling: attempt, host, port, error)
       return
     }
     if let failure = error.connectionErrors.last {
       self.init(
-        connecting: attempt, to: failure.target.ipAddress ?? url.host, failure.target.port ?? url.port, failure.error)
+        dialling: attempt, failure.target.ipAddress ?? host, failure.target.port ?? port, failure.error)
       return
     }
     let lookups = [error.dnsAError, error.dnsAAAAError].compactMap { $0 as? SocketAddressError.UnknownHost }
     let isTemporary = lookups.contains { $0.errorCode == Int(EAI_AGAIN) }
     let reason = isTemporary ? "temporary failure in name resolution" : "no such host"
-    self = .connect(attempt, reason: "dial tcp: lookup \(url.host): \(reason)")
+    self = .connect(attempt, reason: "dial tcp: lookup \(host): \(reason)")
   }
 
-  private init(connecting attempt: Attempt, to host: String, _ port: Int, _ error: any Error) {
+  private init(dialling attempt: Attempt, _ host: String, _ port: Int, _ error: any Error) {
     let address = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
     switch error {
     case ChannelError.connectTimeout:
@@ -97,11 +97,22 @@ extension HTTPClientError {
 
   /// `error`: what ended a connection.
   init(exchanging attempt: Attempt, _ error: any Error) {
+    self = .connection(attempt, reason: HTTPClientError.reason(of: error))
+  }
+
+  /// Why a connection ended.
+  static func reason(of error: any Error) -> String {
     switch error {
-    case let error as IOError: self = .connection(attempt, reason: reasonText(error.errnoCode))
-    case is ChannelError: self = .connection(attempt, reason: "EOF")
-    default: self = .connection(attempt, reason: "\(error)")
+    case let error as IOError: reasonText(error.errnoCode)
+    case is ChannelError: "EOF"
+    default: TLSErrors.reason(of: error) ?? "\(error)"
     }
+  }
+
+  /// A failure to connect, with more in front of its reason.
+  func prefixed(_ prefix: String) -> HTTPClientError {
+    guard case .connect(let attempt, let reason) = self else { return self }
+    return .connect(attempt, reason: prefix + reason)
   }
 
   /// `limit`: of the body, in bytes.

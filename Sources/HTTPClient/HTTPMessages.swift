@@ -10,6 +10,8 @@ public struct HTTPRequest: Sendable {
   public var body: ByteBuffer
   /// TLS, credentials and proxy; nil: none of them.
   public var access: HTTPAccess?
+  /// A redirect led to another server, which does not get to know who asks.
+  var withholdsCredentials = false
 
   public init(
     method: String = "GET", url: HTTPURL, headers: [(name: String, value: String)] = [], body: ByteBuffer = .init(),

@@ -1,7 +1,7 @@
 import Bytes
 import Glibc
 
-/// An http URL (RFC 3986, RFC 9110 section 4.2), kept as a request needs it.
+/// An http or https URL (RFC 3986, RFC 9110 section 4.2), kept as a request needs it.
 public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
   /// Whether the host must be looked up, or is an address already.
   public enum HostKind: Sendable, Hashable { case name, ipv4, ipv6 }
@@ -15,16 +15,23 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
   /// What stood before "@", decoded; it is never printed.
   let userinfo: (user: String, password: String)?
 
-  public var scheme: String { "http" }
+  /// Whether it is asked by TLS.
+  public let isSecure: Bool
+
+  public var scheme: String { isSecure ? "https" : "http" }
 
   /// What the header `Host` says: the port only when it is not the scheme's own.
   public var authority: String {
-    let name = hostKind == .ipv6 ? "[\(host)]" : host
-    return port == 80 ? name : "\(name):\(port)"
+    port == HTTPURL.port(isSecure: isSecure) ? bracketedHost : "\(bracketedHost):\(port)"
   }
 
+  /// Host and port, the port always.
+  var hostAndPort: String { "\(bracketedHost):\(port)" }
+
+  private var bracketedHost: String { hostKind == .ipv6 ? "[\(host)]" : host }
+
   /// The URL with `xxxxx` in place of user and password: fit for logs and errors.
-  public var description: String { "http://\(userinfo == nil ? "" : "xxxxx@")\(authority)\(target)" }
+  public var description: String { "\(scheme)://\(userinfo == nil ? "" : "xxxxx@")\(authority)\(target)" }
 
   /// An absolute URL. A fragment is dropped; blanks and bytes beyond ASCII in path and query are percent-encoded.
   public init(_ text: String) throws(HTTPURLError) {
@@ -34,7 +41,8 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
       bytes[(colon + 1)...].starts(with: "//".utf8)
     else { throw HTTPURLError(.noScheme) }
     let scheme = String(decoding: bytes[..<colon], as: UTF8.self).lowercased()
-    guard scheme == "http" else { throw HTTPURLError(.scheme(scheme)) }
+    guard scheme == "http" || scheme == "https" else { throw HTTPURLError(.scheme(scheme)) }
+    isSecure = scheme == "https"
 
     let rest = bytes[(colon + 3)...]
     let end = rest.firstIndex { "/?#".utf8.contains($0) } ?? rest.endIndex
@@ -45,7 +53,7 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     } else {
       userinfo = nil
     }
-    (host, hostKind, port) = try HTTPURL.hostAndPort(authority)
+    (host, hostKind, port) = try HTTPURL.hostAndPort(authority, HTTPURL.port(isSecure: isSecure))
     target = HTTPURL.target(rest[end...])
   }
 
@@ -55,7 +63,7 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     let bytes = Array(location.utf8)
     guard !bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { throw HTTPURLError(.controlCharacter) }
     if let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[..<colon].isScheme { return try HTTPURL(location) }
-    if bytes.starts(with: "//".utf8) { return try HTTPURL("http:" + location) }
+    if bytes.starts(with: "//".utf8) { return try HTTPURL("\(scheme):\(location)") }
     var result = self
     let path = target.utf8.prefix { $0 != UInt8(ascii: "?") }
     switch bytes.first {
@@ -69,11 +77,9 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     return result
   }
 
-  /// Whether both are answered by the same server: the same host and port.
-  func hasSameOrigin(as other: HTTPURL) -> Bool { host == other.host && port == other.port }
-
   public static func == (a: HTTPURL, b: HTTPURL) -> Bool {
-    a.hasSameOrigin(as: b) && a.target == b.target && a.userinfo?.user == b.userinfo?.user
+    a.host == b.host && a.port == b.port && a.isSecure == b.isSecure && a.target == b.target
+      && a.userinfo?.user == b.userinfo?.user
       && a.userinfo?.password == b.userinfo?.password
   }
 
@@ -98,9 +104,8 @@ public struct HTTPURLError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch reason {
     case .controlCharacter: "invalid URL: invalid control character in URL"
-    case .noScheme: "invalid URL: it does not start with \"http://\""
-    case .scheme("https"): "invalid URL: https is not supported by this version; use http"
-    case .scheme(let scheme): "invalid URL: unsupported protocol scheme \"\(scheme)\"; use http"
+    case .noScheme: "invalid URL: it does not start with \"http://\" or \"https://\""
+    case .scheme(let scheme): "invalid URL: unsupported protocol scheme \"\(scheme)\"; use http or https"
     case .noHost: "invalid URL: no host in request URL"
     case .host: "invalid URL: invalid character in host name"
     case .port: "invalid URL: invalid port after host; it is a number from 1 to 65535"
@@ -112,8 +117,10 @@ public struct HTTPURLError: Error, Equatable, CustomStringConvertible {
 // MARK: - Parts of the text
 
 extension HTTPURL {
+  private static func port(isSecure: Bool) -> Int { isSecure ? 443 : 80 }
+
   private static func hostAndPort(
-    _ authority: ArraySlice<UInt8>
+    _ authority: ArraySlice<UInt8>, _ schemePort: Int
   ) throws(HTTPURLError) -> (host: String, kind: HostKind, port: Int) {
     let host: ArraySlice<UInt8>
     var rest: ArraySlice<UInt8>
@@ -130,7 +137,7 @@ extension HTTPURL {
     }
     guard !host.isEmpty else { throw HTTPURLError(.noHost) }
     rest = rest.dropFirst()
-    var port = 80
+    var port = schemePort
     if !rest.isEmpty {
       guard rest.allSatisfy(\.isDigit), let number = UInt16(String(decoding: rest, as: UTF8.self)),
         number > 0
@@ -169,12 +176,12 @@ extension HTTPURL {
 }
 
 extension String {
-  fileprivate var isIPv4Address: Bool {
+  var isIPv4Address: Bool {
     var address = in_addr()
     return inet_pton(AF_INET, self, &address) == 1
   }
 
-  fileprivate var isIPv6Address: Bool {
+  var isIPv6Address: Bool {
     var address = in6_addr()
     return inet_pton(AF_INET6, self, &address) == 1
   }
@@ -232,5 +239,5 @@ extension UInt8 {
     isLetter || isDigit || "-._~".utf8.contains(self)
   }
 
-  fileprivate var upperHexDigit: UInt8 { self < 10 ? self + 0x30 : self - 10 + 0x41 }
+  var upperHexDigit: UInt8 { self < 10 ? self + 0x30 : self - 10 + 0x41 }
 }

@@ -2,14 +2,22 @@ import Bytes
 import NIOCore
 
 /// A request whose head is written down already, for those who send it again and again.
+///
+/// The lines of its `HTTPAccess`, which may change, are not in it.
 public struct PreparedRequest: Sendable {
   /// What it was made of.
   public private(set) var request: HTTPRequest
+  /// Where its connections lead: to the server, or to the proxy that asks the server.
   let origin: Origin
-  /// As it is sent: all of it, or the part before `lengthLine`.
+  let proxy: ProxyServer?
+  /// As it is sent: all of it, or the part before the lines of the access and the length.
   let head: ByteBuffer
   let isHead: Bool
-  private let hasLength: Bool
+  let hasLength: Bool
+  /// Whether the lines of its access are sent with it.
+  let takesLines: Bool
+  /// Whether it does not say itself who asks.
+  let takesAuthorization: Bool
   /// Why it cannot be sent: sending it fails with `HTTPClientError.invalidRequest`.
   let fault: String?
 
@@ -24,24 +32,36 @@ public struct PreparedRequest: Sendable {
 
   public init(_ request: HTTPRequest) {
     self.request = request
-    origin = Origin(request.url)
     isHead = request.method == "HEAD"
     hasLength = request.hasLength
-    do throws(InvalidRequest) {
-      head = ByteBuffer(string: try request.head() + (hasLength ? "Content-Length: " : "\r\n"))
-      fault = nil
+    takesLines = request.access?.hasLines == true && !request.withholdsCredentials
+    takesAuthorization =
+      request.url.userinfo == nil && !request.headers.contains { $0.name.lowercased() == "authorization" }
+    var head = ""
+    var proxy: ProxyServer?
+    var fault: String?
+    do {
+      proxy = try request.access?.proxy(for: request.url)
+      head = try request.head(through: request.url.isSecure ? nil : proxy)
+      if !takesLines { head += hasLength ? "Content-Length: " : "\r\n" }
     } catch {
-      head = ByteBuffer()
-      fault = error.reason
+      fault = "\(error)"
     }
+    self.proxy = proxy
+    origin = proxy.flatMap { request.url.isSecure ? nil : Origin($0) } ?? Origin(request.url)
+    self.head = ByteBuffer(string: head)
+    self.fault = fault
   }
 
-  /// What stands between `head` and `body`, if there is a body.
+  /// The proxy through which a tunnel leads to the server.
+  var tunnel: ProxyServer? { request.url.isSecure ? proxy : nil }
+
+  /// What stands between the head and `body`, if there is a body.
   var lengthLine: ByteBuffer? { hasLength ? ByteBuffer(string: "\(body.readableBytes)\r\n\r\n") : nil }
 }
 
-private struct InvalidRequest: Error {
-  let reason: String
+private struct InvalidRequest: Error, CustomStringConvertible {
+  let description: String
 }
 
 extension HTTPRequest {
@@ -52,14 +72,17 @@ extension HTTPRequest {
   fileprivate var hasLength: Bool { body.readableBytes > 0 || ["POST", "PUT", "PATCH"].contains(method) }
 
   /// The lines of the head, but for `Content-Length`. Nothing gets in that would end a line: a request cannot be split.
-  fileprivate func head() throws(InvalidRequest) -> String {
-    guard method.utf8.isToken else { throw InvalidRequest(reason: "net/http: invalid method") }
-    var lines = "\(method) \(url.target) HTTP/1.1\r\nHost: \(url.authority)\r\n"
+  ///
+  /// - Parameter proxy: that asks the server for us.
+  fileprivate func head(through proxy: ProxyServer?) throws(InvalidRequest) -> String {
+    guard method.utf8.isToken else { throw InvalidRequest(description: "net/http: invalid method") }
+    let target = proxy == nil ? url.target : "http://\(url.authority)\(url.target)"
+    var lines = "\(method) \(target) HTTP/1.1\r\nHost: \(url.authority)\r\n\(proxy?.authorization ?? "")"
     var hasAuthorization = false
     for (name, value) in headers {
-      guard name.utf8.isToken else { throw InvalidRequest(reason: "net/http: invalid header field name") }
+      guard name.utf8.isToken else { throw InvalidRequest(description: "net/http: invalid header field name") }
       guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f || $0 == .tab }) else {
-        throw InvalidRequest(reason: "net/http: invalid header field value for \"\(name)\"")
+        throw InvalidRequest(description: "net/http: invalid header field value for \"\(name)\"")
       }
       let lowercased = name.lowercased()
       if HTTPRequest.ownHeaders.contains(lowercased) { continue }

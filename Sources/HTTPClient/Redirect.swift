@@ -1,6 +1,7 @@
 import NIOCore
 
-/// Redirects (RFC 9110 section 15.4), by the rules of Go's net/http.
+/// Redirects (RFC 9110 section 15.4), by the rules of Go's net/http, but for one: credentials do not go to another port
+/// either, nor from https to http.
 extension HTTPRequest {
   /// What no other server than the one it was meant for gets to see.
   private static let credentials: Set<String> = ["authorization", "cookie", "proxy-authorization", "www-authenticate"]
@@ -23,9 +24,18 @@ extension HTTPRequest {
       next.body = ByteBuffer()
       next.headers.removeAll { HTTPRequest.bodyHeaders.contains($0.name.lowercased()) }
     }
-    if !next.url.hasSameOrigin(as: url) {
+    if !url.mayShareCredentials(with: next.url) {
+      next.withholdsCredentials = true
       next.headers.removeAll { HTTPRequest.credentials.contains($0.name.lowercased()) }
     }
     return next
+  }
+}
+
+extension HTTPURL {
+  /// Whether the server at `other` may see what was meant for this one: it is the same one, perhaps by TLS now.
+  fileprivate func mayShareCredentials(with other: HTTPURL) -> Bool {
+    guard host == other.host else { return false }
+    return isSecure == other.isSecure ? port == other.port : other.isSecure
   }
 }

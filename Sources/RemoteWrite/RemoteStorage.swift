@@ -251,7 +251,7 @@ extension RemoteWriteOptions: Equatable {
     a.url == b.url && a.name == b.name && a.timeout == b.timeout && a.userAgent == b.userAgent
       && a.headers.elementsEqual(b.headers, by: ==) && a.version == b.version
       && a.sendsExemplars == b.sendsExemplars && a.sendsHistograms == b.sendsHistograms && a.queue == b.queue
-      && a.metadata == b.metadata && a.rules == b.rules
+      && a.metadata == b.metadata && a.rules == b.rules && a.access?.options == b.access?.options
   }
 
   /// A file name that stays the same over restarts: by name and URL.

@@ -10,7 +10,7 @@ public struct HTTPScrapeFetcher: ScrapeFetcher {
   public func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch {
     let url: HTTPURL
     do { url = try HTTPURL(request.url) } catch { throw ScrapeError("\(error)") }
-    let prepared = PreparedRequest(HTTPRequest(url: url, headers: request.headers))
+    let prepared = PreparedRequest(HTTPRequest(url: url, headers: request.headers, access: request.access))
     let limits = HTTPLimits(timeout: request.timeout, bodyBytes: request.bodyLimit)
     return { [client] eventLoop, completion in
       let call = client.send(prepared, limits: limits, on: eventLoop) { completion($0.scrapeAnswer) }

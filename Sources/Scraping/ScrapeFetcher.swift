@@ -1,6 +1,7 @@
 import Bytes
 import Configuration
 import Exposition
+import HTTPClient
 import NIOCore
 
 /// What a scrape asks of a target.
@@ -15,6 +16,8 @@ public struct ScrapeRequest: Sendable {
   public var protocols = ScrapeProtocol.defaults
   /// Whether the answer may come compressed.
   public var acceptsGzip = true
+  /// TLS, credentials and proxy; nil: none of them.
+  public var access: HTTPAccess?
 
   /// The headers of the request.
   public var headers: [(name: String, value: String)] {

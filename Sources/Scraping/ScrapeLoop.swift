@@ -152,6 +152,7 @@ final class ScrapeLoop: @unchecked Sendable {
       userAgent: environment.userAgent)
     request.protocols = target.scrapeProtocols
     request.acceptsGzip = target.enableCompression
+    request.access = target.access
     let result: Result<ScrapeFetch, ScrapeError>
     do { result = .success(try environment.fetcher.prepare(request)) } catch { result = .failure(error) }
     fetch = result

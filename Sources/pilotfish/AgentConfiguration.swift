@@ -34,6 +34,7 @@ enum AgentConfiguration {
       let name = remote.name.isEmpty ? "remote-\(index)" : remote.name
       var options = RemoteWriteOptions(url: url, name: name, userAgent: userAgent)
       options.timeout = remote.remoteTimeout
+      options.access = client.access(remote.httpClient)
       options.headers = remote.headers.map { ($0.name, $0.value) }
       options.queue.take(remote.queue)
       options.version = remote.message == .v2 ? .v2 : .v1

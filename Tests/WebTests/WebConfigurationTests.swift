@@ -1,4 +1,5 @@
 import NIOSSL
+import Secrets
 import Testing
 import YAML
 
@@ -51,7 +52,7 @@ private func faults(_ text: [UInt8]) -> [String] {
       """)
     let tls = try #require(configuration.tls)
     #expect(tls.certificate == .file("/etc/pilotfish/tls/cert.pem") && tls.key == .file("/etc/key.pem"))
-    #expect(tls.clientCA == .text("inline") && tls.files == ["/etc/pilotfish/tls/cert.pem", "/etc/key.pem"])
+    #expect(tls.clientCA == .text(Secret("inline")) && tls.files == ["/etc/pilotfish/tls/cert.pem", "/etc/key.pem"])
     #expect(tls.clientAuthentication == .requireAny && tls.allowedNames == ["a.example", "10.0.0.1"])
     #expect(tls.cipherSuites == [.TLS_AES_128_GCM_SHA256, .TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256])
     #expect(tls.curves == [.x25519, .secp256r1])

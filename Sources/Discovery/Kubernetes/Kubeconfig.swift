@@ -3,6 +3,7 @@
 
 import Bytes
 import HTTPClient
+import Secrets
 import YAML
 
 enum Kubeconfig {
@@ -54,16 +55,28 @@ enum Kubeconfig {
     if cluster.text("proxy-url") != nil {
       throw KubernetesSetupFault(description: "proxy-url is not served; use api_server with proxy_url")
     }
-    let token = try user?.source("token", file: "tokenFile", folder, isBase64: false)
-    let password = user?.text("username").map { (name: $0, password: user?.text("password") ?? "") }
-    return KubernetesServer(
-      url: url,
-      options: .kubernetes(
-        ca: try cluster.source("certificate-authority-data", file: "certificate-authority", folder),
-        certificate: try user?.source("client-certificate-data", file: "client-certificate", folder),
-        key: try user?.source("client-key-data", file: "client-key", folder), token: token,
-        user: token == nil ? password : nil, skipsVerification: cluster.text("insecure-skip-tls-verify") == "true",
-        serverName: cluster.text("tls-server-name")))
+    var options = HTTPClientOptions()
+    options.tls.ca = try cluster.source("certificate-authority-data", file: "certificate-authority", folder)
+    options.tls.skipsVerification = cluster.text("insecure-skip-tls-verify") == "true"
+    options.tls.serverName = cluster.text("tls-server-name")
+    if let user { try options.use(user, folder) }
+    return KubernetesServer(url: url, options: options)
+  }
+}
+
+extension HTTPClientOptions {
+  /// Asks as the user of a kubeconfig.
+  fileprivate mutating func use(_ user: YAMLNode, _ folder: String) throws(KubernetesSetupFault) {
+    tls.certificate = try user.source("client-certificate-data", file: "client-certificate", folder)
+    tls.key = try user.source("client-key-data", file: "client-key", folder)
+    if (tls.certificate == nil) != (tls.key == nil) {
+      throw KubernetesSetupFault(description: "a client certificate needs its key, and a key its certificate")
+    }
+    if let token = try user.source("token", file: "tokenFile", folder, isBase64: false) {
+      credentials = .bearer(token)
+    } else if let name = user.text("username") {
+      credentials = .basic(user: .text(Secret(name)), password: .text(Secret(user.text("password") ?? "")))
+    }
   }
 }
 
@@ -96,11 +109,11 @@ extension YAMLNode {
   /// A secret that stands in the file itself, or in a file that it names; the former wins.
   fileprivate func source(
     _ key: String, file: String, _ folder: String, isBase64: Bool = true
-  ) throws(KubernetesSetupFault) -> CredentialSource? {
+  ) throws(KubernetesSetupFault) -> SecretSource? {
     if let text = text(key) {
-      guard isBase64 else { return .text(text) }
+      guard isBase64 else { return .text(Secret(text)) }
       guard let decoded = text.base64Decoded else { throw KubernetesSetupFault(description: "\(key) is no base64") }
-      return .text(decoded)
+      return .text(Secret(decoded))
     }
     return text(file).map { .file($0.hasPrefix("/") ? $0 : "\(folder)/\($0)") }
   }

@@ -71,7 +71,8 @@ struct KubernetesClient: Sendable {
       headers: [
         ("User-Agent", environment.userAgent), ("Accept", "application/json"), ("Accept-Encoding", "gzip"),
       ], access: access)
-    let limits = HTTPLimits(timeout: timeout, bodyBytes: .max, idleTimeout: idleTimeout)
+    let limits = HTTPLimits(
+      timeout: timeout, bodyBytes: .max, redirects: access.options.followsRedirects ? 10 : 0, idleTimeout: idleTimeout)
     let answer = await answer(request, limits, onPart)
     switch answer {
     case nil: return

@@ -27,17 +27,9 @@ struct KubernetesDiscovery: Discovery {
     }
   }
 
-  /// Counts a change of an object as Prometheus does: by the role that its kind has.
+  /// Counts a change of an object, as Prometheus does, by the role that its kind has.
   static func count(_ change: ObjectChange, _ metrics: DiscoveryMetrics) {
-    let role: KubernetesDiscoveryConfiguration.Role =
-      switch change.reference.resource {
-      case .pods: .pod
-      case .nodes, .namespaces: .node
-      case .services: .service
-      case .endpoints: .endpoints
-      case .endpointslices: .endpointslice
-      case .ingresses: .ingress
-      }
+    guard let role = change.reference.resource.role else { return }
     metrics.count(events, [change.event.rawValue, role.rawValue])
   }
 
@@ -47,12 +39,12 @@ struct KubernetesDiscovery: Discovery {
       do {
         let source = try KubernetesSource(configuration)
         switch configuration.role {
-        case .pod: try await TargetFollower<Pod>(source, environment).run(publish)
-        case .node: try await TargetFollower<Node>(source, environment).run(publish)
-        case .service: try await TargetFollower<Service>(source, environment).run(publish)
-        case .endpoints: try await TargetFollower<Endpoints>(source, environment).run(publish)
-        case .endpointslice: try await TargetFollower<EndpointSlice>(source, environment).run(publish)
-        case .ingress: try await TargetFollower<Ingress>(source, environment).run(publish)
+        case .pod: await TargetFollower<Pod>(source, environment).run(publish)
+        case .node: await TargetFollower<Node>(source, environment).run(publish)
+        case .service: await TargetFollower<Service>(source, environment).run(publish)
+        case .endpoints: await TargetFollower<Endpoints>(source, environment).run(publish)
+        case .endpointslice: await TargetFollower<EndpointSlice>(source, environment).run(publish)
+        case .ingress: await TargetFollower<Ingress>(source, environment).run(publish)
         }
       } catch {
         if "\(error)" != reported {
@@ -87,19 +79,24 @@ struct KubernetesSource: Sendable {
   }
 
   func query(_ resource: KubernetesResource, _ namespace: String = "") -> KubernetesQuery {
-    let role: KubernetesDiscoveryConfiguration.Role? =
-      switch resource {
-      case .pods: .pod
-      case .nodes: .node
-      case .services: .service
-      case .endpoints: .endpoints
-      case .endpointslices: .endpointslice
-      case .ingresses: .ingress
-      case .namespaces: nil
-      }
-    let selector = role.flatMap { selectors[$0] }
+    let selector = resource.role.flatMap { selectors[$0] }
     return KubernetesQuery(
       server: server, resource: resource, namespace: namespace, labelSelector: selector?.label ?? "",
       fieldSelector: selector?.field ?? "")
+  }
+}
+
+extension KubernetesResource {
+  /// The role whose objects these are.
+  fileprivate var role: KubernetesDiscoveryConfiguration.Role? {
+    switch self {
+    case .pods: .pod
+    case .nodes: .node
+    case .services: .service
+    case .endpoints: .endpoints
+    case .endpointslices: .endpointslice
+    case .ingresses: .ingress
+    case .namespaces: nil
+    }
   }
 }

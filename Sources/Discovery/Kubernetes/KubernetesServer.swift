@@ -4,6 +4,7 @@
 import Configuration
 import Glibc
 import HTTPClient
+import Secrets
 import YAML
 
 /// An API server and who asks it.
@@ -13,7 +14,7 @@ struct KubernetesServer: Hashable, Sendable {
   let options: HTTPClientOptions
 
   init(url: String, options: HTTPClientOptions) {
-    self.url = String(url.reversed().drop { $0 == "/" }.reversed())
+    self.url = String(url.prefix(url.count - url.reversed().prefix { $0 == "/" }.count))
     self.options = options
   }
 
@@ -26,8 +27,6 @@ struct KubernetesServer: Hashable, Sendable {
     case .inCluster: self = try pod.server()
     }
   }
-
-  func makeAccess() throws -> HTTPAccess { HTTPAccess(options) }
 }
 
 /// Why Kubernetes cannot be asked, and what the user can do.
@@ -66,8 +65,11 @@ struct PodEnvironment: Sendable {
           + "with automountServiceAccountToken")
     }
     let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
-    return KubernetesServer(
-      url: "https://\(name):\(port)", options: .kubernetes(ca: .file("\(folder)/ca.crt"), token: .file(token)))
+    var options = HTTPClientOptions()
+    options.credentials = .bearer(.file(token))
+    let ca = "\(folder)/ca.crt"
+    if access(ca, F_OK) == 0 { options.tls.ca = .file(ca) }
+    return KubernetesServer(url: "https://\(name):\(port)", options: options)
   }
 
   /// The pod's own namespace.
@@ -106,21 +108,5 @@ struct PodEnvironment: Sendable {
       rest = rest[rest.index(after: end)...]
     }
     return expanded + rest
-  }
-}
-
-/// A secret or a certificate: a file that is read again when it changes, or the text itself.
-enum CredentialSource {
-  case file(String)
-  case text(String)
-}
-
-extension HTTPClientOptions {
-  static func kubernetes(
-    ca: CredentialSource? = nil, certificate: CredentialSource? = nil, key: CredentialSource? = nil,
-    token: CredentialSource? = nil, user: (name: String, password: String)? = nil, skipsVerification: Bool = false,
-    serverName: String? = nil
-  ) -> HTTPClientOptions {
-    HTTPClientOptions()
   }
 }

@@ -28,11 +28,11 @@ final class KubernetesWatches: Sendable {
   /// - Parameter observer: told of changes from now on; what is known already is asked of the informer.
   func lease<Object: KubernetesObject>(
     _ query: KubernetesQuery, _ environment: DiscoveryEnvironment, _ observer: @escaping Informer<Object>.Observer
-  ) throws -> Lease<Object> {
-    let informer = try state.withLock { state in
+  ) -> Lease<Object> {
+    let informer = state.withLock { state in
       defer { state.entries[query]?.users += 1 }
       if let known = state.entries[query]?.informer as? Informer<Object> { return known }
-      let access = try state.accesses[query.server] ?? query.server.makeAccess()
+      let access = state.accesses[query.server] ?? HTTPAccess(query.server.options)
       state.accesses[query.server] = access
       let metrics = environment.metrics
       let informer = Informer<Object>(KubernetesClient(query, access, environment), log: environment.log) {

@@ -36,9 +36,9 @@ final class TargetFollower<Object: TargetObject>: Sendable {
 
   private func lease<Other: KubernetesObject>(
     _ type: Other.Type, _ namespace: String = "", isCounted: Bool = false
-  ) throws -> Lease<Other> {
+  ) -> Lease<Other> {
     let metrics = environment.metrics
-    return try environment.kubernetes.lease(source.query(Other.resource, namespace), environment) {
+    return environment.kubernetes.lease(source.query(Other.resource, namespace), environment) {
       [weak self] changes in
       if isCounted { for change in changes { KubernetesDiscovery.count(change, metrics) } }
       self?.changed.withLock { $0.formUnion(changes.lazy.map(\.reference)) }
@@ -46,13 +46,13 @@ final class TargetFollower<Object: TargetObject>: Sendable {
     }
   }
 
-  private func scopes() throws -> [Scope] {
+  private func scopes() -> [Scope] {
     let isOfServices = Object.resource == .endpoints || Object.resource == .endpointslices
-    return try source.namespaces.map { namespace in
+    return source.namespaces.map { namespace in
       Scope(
-        namespace: namespace, objects: try lease(Object.self, namespace, isCounted: true),
-        services: isOfServices ? try lease(Service.self, namespace, isCounted: true) : nil,
-        pods: isOfServices ? try lease(Pod.self, namespace) : nil)
+        namespace: namespace, objects: lease(Object.self, namespace, isCounted: true),
+        services: isOfServices ? lease(Service.self, namespace, isCounted: true) : nil,
+        pods: isOfServices ? lease(Pod.self, namespace) : nil)
     }
   }
 
@@ -70,11 +70,11 @@ final class TargetFollower<Object: TargetObject>: Sendable {
   // MARK: Groups
 
   /// Until the task is cancelled.
-  func run(_ publish: @escaping @Sendable ([TargetGroup]) -> Void) async throws {
-    var scopes = try scopes()
-    let nodes = source.configuration.attachesNode && Object.resource.hasNodes ? try lease(Node.self) : nil
+  func run(_ publish: @escaping @Sendable ([TargetGroup]) -> Void) async {
+    var scopes = scopes()
+    let nodes = source.configuration.attachesNode && Object.resource.hasNodes ? lease(Node.self) : nil
     let namespaces =
-      source.configuration.attachesNamespace && !Object.resource.isOfCluster ? try lease(Namespace.self) : nil
+      source.configuration.attachesNamespace && !Object.resource.isOfCluster ? lease(Namespace.self) : nil
     let context = Self.context(scopes, nodes, namespaces)
     var groups = Groups()
     var hasPublished = false

@@ -56,6 +56,8 @@ public struct RemoteWriteOptions: Sendable {
   /// Headers of every request beyond those of the protocol.
   public var headers: [(name: String, value: String)] = []
   public var userAgent: String
+  /// TLS, credentials and proxy; nil: none of them.
+  public var access: HTTPAccess?
   public var version = RemoteWriteVersion.v1
   public var sendsExemplars = false
   public var sendsHistograms = false

@@ -28,7 +28,8 @@ extension Sender {
 
   /// Asks the receiver, and gives its answer and how long it took.
   func post(_ body: ByteBuffer, _ attempt: Int, _ done: @escaping (Answer, Duration) -> Void) {
-    var request = HTTPRequest(method: "POST", url: options.url, headers: headers(attempt), body: body)
+    var request = HTTPRequest(
+      method: "POST", url: options.url, headers: headers(attempt), body: body, access: options.access)
     do {
       try decorate?(&request)
     } catch {

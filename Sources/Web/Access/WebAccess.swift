@@ -1,4 +1,5 @@
 import Logging
+import Secrets
 import Synchronization
 import YAML
 

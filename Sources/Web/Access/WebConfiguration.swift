@@ -4,6 +4,7 @@
 import Bytes
 import Flags
 import NIOSSL
+import Secrets
 import YAML
 
 /// A web configuration file, read and checked.
@@ -18,15 +19,9 @@ struct WebConfiguration: Sendable {
 
   /// The `tls_server_config` block.
   struct TLS: Sendable {
-    /// A text of the file itself, or the path of the file that has it.
-    enum Source: Sendable, Equatable {
-      case text(String)
-      case file(String)
-    }
-
-    var certificate: Source
-    var key: Source
-    var clientCA: Source?
+    var certificate: SecretSource
+    var key: SecretSource
+    var clientCA: SecretSource?
     var clientAuthentication = ClientAuthentication.none
     /// The names of which a client's certificate must have one; nil: any.
     var allowedNames: Set<String>?
@@ -39,10 +34,7 @@ struct WebConfiguration: Sendable {
 
     /// The files that this names.
     var files: [String] {
-      [certificate, key, clientCA].compactMap { source in
-        if case .file(let path)? = source { return path }
-        return nil
-      }
+      [certificate, key, clientCA].compactMap { $0?.path }
     }
   }
 
@@ -168,11 +160,11 @@ extension WebConfiguration.RateLimit {
 extension WebConfiguration.TLS {
   /// Nil when the block asks for no TLS, and when it is faulty.
   fileprivate init?(_ block: BlockReader, folder: String) {
-    func source(_ key: String) -> Source? {
+    func source(_ key: String) -> SecretSource? {
       if let path = block.string(key + "_file"), !path.isEmpty {
         return .file(path.hasPrefix("/") ? path : folder + path)
       }
-      return block.string(key).flatMap { $0.isEmpty ? nil : .text($0) }
+      return block.string(key).flatMap { $0.isEmpty ? nil : .text(Secret($0)) }
     }
     let (certificate, key) = (source("cert"), source("key"))
     let authentication = block.string("client_auth_type") ?? ""

@@ -1,17 +1,17 @@
 import NIOSSL
 
 /// Go's names for what TLS can use (crypto/tls), and what they mean to BoringSSL.
-enum TLSNames {
-  static let versions: [String: TLSVersion] = [
+package enum TLSNames {
+  package static let versions: [String: TLSVersion] = [
     "TLS10": .tlsv1, "TLS11": .tlsv11, "TLS12": .tlsv12, "TLS13": .tlsv13,
   ]
 
-  static let curves: [String: NIOTLSCurve] = [
+  package static let curves: [String: NIOTLSCurve] = [
     "CurveP256": .secp256r1, "CurveP384": .secp384r1, "CurveP521": .secp521r1, "X25519": .x25519,
   ]
 
   /// Go's tls.CipherSuites(): the suites without known weaknesses. BoringSSL has them all.
-  static let cipherSuites: [String: NIOTLSCipher] = [
+  package static let cipherSuites: [String: NIOTLSCipher] = [
     "TLS_AES_128_GCM_SHA256": .TLS_AES_128_GCM_SHA256,
     "TLS_AES_256_GCM_SHA384": .TLS_AES_256_GCM_SHA384,
     "TLS_CHACHA20_POLY1305_SHA256": .TLS_CHACHA20_POLY1305_SHA256,
@@ -28,7 +28,7 @@ enum TLSNames {
   ]
 
   /// The suites of TLS 1.3, which neither Go nor BoringSSL lets choose: all are on.
-  static let tls13: Set<NIOTLSCipher> = [
+  package static let tls13: Set<NIOTLSCipher> = [
     .TLS_AES_128_GCM_SHA256, .TLS_AES_256_GCM_SHA384, .TLS_CHACHA20_POLY1305_SHA256,
   ]
 }

@@ -1,14 +1,13 @@
 import Glibc
-import YAML
 
 /// What is made of files: made again when one of them has changed.
-struct WatchedFiles<Value> {
-  let paths: [String]
-  private let make: () throws -> Value
+package struct WatchedFiles<Value> {
+  package let paths: [String]
+  private let make: @Sendable () throws -> Value
   private var stamps: [FileStamp?]?
   private var value: Result<Value, any Error>
 
-  init(_ paths: [String], make: @escaping () throws -> Value) {
+  package init(_ paths: [String], make: @escaping @Sendable () throws -> Value) {
     self.paths = paths
     self.make = make
     stamps = FileStamp.settled(paths)
@@ -18,7 +17,7 @@ struct WatchedFiles<Value> {
   /// The value of the files as they are now.
   ///
   /// - Returns: whether they were read again for it.
-  mutating func refresh() -> Bool {
+  package mutating func refresh() -> Bool {
     if let stamps, stamps == paths.map(FileStamp.init) { return false }
     stamps = FileStamp.settled(paths)
     value = Result { try make() }
@@ -26,7 +25,7 @@ struct WatchedFiles<Value> {
   }
 
   /// - Throws: why the files cannot be worked with.
-  func get() throws -> Value { try value.get() }
+  package func get() throws -> Value { try value.get() }
 }
 
 /// A file as stat(2) shows it; the same as long as nobody writes it or puts another in its place.
@@ -58,3 +57,5 @@ private struct FileStamp: Equatable {
     return isYoung ? nil : stamps
   }
 }
+
+extension WatchedFiles: Sendable where Value: Sendable {}
