@@ -152,7 +152,9 @@ final class Informer<Object: KubernetesObject>: Sendable {
       continuation = try state.withLock { state throws(KubernetesFailure) in try state.store.endPage() }
       pages += 1
       // As many as the objects need, and a few that are empty.
-      guard pages <= 2 * ObjectStore<Object>.limit / Self.pageSize else { throw KubernetesFailure(reason: "an endless list") }
+      guard pages <= 2 * ObjectStore<Object>.limit / Self.pageSize else {
+        throw KubernetesFailure(reason: "an endless list")
+      }
     } while !continuation.isEmpty
     client.observe(ContinuousClock.now - began)
     let unreadable = state.withLock { $0.store.endList() }

@@ -39,7 +39,8 @@ struct KubernetesFailure: Error {
 
 struct KubernetesClient: Sendable {
   static let requests = MetricFamily.counter(
-    "prometheus_sd_kubernetes_http_request_total", "Total number of HTTP requests to the Kubernetes API by status code.",
+    "prometheus_sd_kubernetes_http_request_total",
+    "Total number of HTTP requests to the Kubernetes API by status code.",
     ["status_code"])
   static let durations = MetricFamily(
     "prometheus_sd_kubernetes_http_request_duration_seconds", .summary,

@@ -23,7 +23,9 @@ struct KubernetesDiscovery: Discovery {
     self.environment = environment
     environment.metrics.count(Self.failures, by: 0)
     for role in KubernetesDiscoveryConfiguration.Role.allCases {
-      for event in ["add", "delete", "update"] { environment.metrics.count(Self.events, [event, role.rawValue], by: 0) }
+      for event in ["add", "delete", "update"] {
+        environment.metrics.count(Self.events, [event, role.rawValue], by: 0)
+      }
     }
   }
 

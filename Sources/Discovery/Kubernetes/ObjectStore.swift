@@ -49,7 +49,7 @@ struct ObjectStore<Object: KubernetesObject> {
     fault = nil
   }
 
-/// False when the rest is of no use.
+  /// False when the rest is of no use.
   mutating func takeListPart(_ part: ByteBuffer) -> Bool {
     guard fault == nil else { return false }
     let list = list
@@ -167,4 +167,3 @@ struct ObjectStore<Object: KubernetesObject> {
     changes.append(ObjectChange(event: .delete, reference: reference))
   }
 }
-
