@@ -6,7 +6,7 @@ usage: kubernetes_churn.py PILOTFISH MOCK [--pods 5000] [--life 60] [--minutes 3
 MOCK is a program that plays the API server: it takes --port, lists and watches /api/v1/pods, and POST and DELETE of
 pods. Each pod has an address of its own in 127.0.0.0/8, behind which one server answers for all, so that it is known
 which pods were scraped, and when. PODS live at a time, each for LIFE seconds. Shows each ten seconds: pods made and
-gone, targets, resident memory and CPU of pilotfish, requests to the API server; at the end the pods that lived for
+gone, targets, resident memory and CPU of pilotfish; at the end the requests to the API server, and the pods that lived for
 longer than two intervals and were never scraped.
 """
 import argparse
@@ -31,6 +31,7 @@ parser.add_argument("--life", type=float, default=60)
 parser.add_argument("--minutes", type=float, default=3)
 parser.add_argument("--interval", type=int, default=15, help="of scrapes, in seconds")
 parser.add_argument("--port", type=int, default=21900, help="the first of three ports")
+parser.add_argument("--drop", action="store_true", help="scrape nothing: what discovery alone takes")
 parser.add_argument("--settle", type=float, default=20, help="seconds at the end without a change")
 args = parser.parse_args()
 API, AGENT, TARGET = args.port, args.port + 1, args.port + 2
@@ -118,7 +119,7 @@ scrape_configs:
   - job_name: pods
     kubernetes_sd_configs: [{{role: pod, api_server: 'http://127.0.0.1:{API}'}}]
     relabel_configs:
-      - {{source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape], action: keep, regex: 'true'}}
+      - {{source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape], action: keep, regex: '{"nobody" if args.drop else "true"}'}}
       - {{source_labels: [__meta_kubernetes_pod_name], target_label: pod}}
       - {{source_labels: [__meta_kubernetes_namespace], target_label: namespace}}
   - job_name: again
@@ -138,10 +139,9 @@ scrape_configs:
                  f"--web.listen-address=127.0.0.1:{AGENT}", "--collector.disable-defaults"], stdout=log, stderr=log)
         start = time.time()
         number, rate, shown, cpu_before = args.pods, args.pods / args.life, start + 10, 0
-        requests_before = 0
-        print("  s   made   gone  known   scraped  RSS MiB  CPU %  events  api requests")
+        print("  s   made   gone  known   scraped  RSS MiB  CPU %   events")
         while (now := time.time() - start) < args.minutes * 60 + args.settle:
-            while now < args.minutes * 60 and number - args.pods < now * rate:
+            while now < args.minutes * 60 and work.qsize() < 100 and number - args.pods < now * rate:
                 work.put(("DELETE", number - args.pods))
                 work.put(("POST", number))
                 number += 1
@@ -149,18 +149,20 @@ scrape_configs:
                 text = get(f"http://127.0.0.1:{AGENT}/metrics")
                 events = sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
                              if line.startswith("prometheus_sd_kubernetes_events_total") and 'role="pod"' in line)
-                requests = len(json.loads(get(f"http://127.0.0.1:{API}/_mock/requests")))
-                asked = requests - len(born) - len(gone)
                 memory, cpu = usage(agent.pid)
                 print(f"{now:4.0f} {len(born):6} {len(gone):6} {len(born) - len(gone):6} {len(scraped):8} {memory:8.1f}"
-                      f" {(cpu - cpu_before) * 10:6.1f} {events:8.0f} {asked:6}", flush=True)
+                      f" {(cpu - cpu_before) * 10:6.1f} {events:8.0f}", flush=True)
                 cpu_before, shown = cpu, shown + 10
             time.sleep(0.02)
         end = time.time()
-        due = [n for n in born if gone.get(n, end) - max(born[n], start) > 2 * args.interval]
+        asked = [r for r in json.loads(get(f"http://127.0.0.1:{API}/_mock/requests")) if r["m"] == "GET"]
+        print(f"requests to the API server: {len(asked)}, for {len(born)} pods made and {len(gone)} gone")
+        if args.drop:
+            return 0
+        due = [n for n in list(born) if gone.get(n, end) - max(born[n], start) > 2 * args.interval]
         missed = [n for n in due if pod(n)[0] not in scraped]
         late = sorted(scraped[pod(n)[0]][0] - born[n] for n in due if born[n] > start and pod(n)[0] in scraped)
-        after = sorted(scraped[pod(n)[0]][1] - gone[n] for n in gone if pod(n)[0] in scraped)
+        after = sorted(scraped[pod(n)[0]][1] - gone[n] for n in list(gone) if pod(n)[0] in scraped)
         print(f"pods due for a scrape: {len(due)}, missed: {len(missed)} {missed[:5]}")
         if late:
             print(f"first scrape after creation: median {late[len(late) // 2]:.1f} s, longest {late[-1]:.1f} s")

@@ -134,28 +134,22 @@ public struct JSONReader: ~Escapable {
   @_lifetime(self: copy self)
   public mutating func skip() throws(JSONValue.Fault) {
     skipSpace()
-    var depth = 0
     let start = scanner.position
-    while let byte = scanner.next {
-      switch byte {
+    var depth = 0
+    repeat {
+      switch scanner.next {
       case UInt8(ascii: "\""): try skipString()
       case UInt8(ascii: "{"), UInt8(ascii: "["):
         depth += 1
         scanner.position += 1
       case UInt8(ascii: "}"), UInt8(ascii: "]"):
-        if depth == 0 {
-          guard scanner.position > start else { throw fault("expected a value") }
-          return
-        }
         depth -= 1
         scanner.position += 1
-      case UInt8(ascii: ",") where depth == 0:
-        guard scanner.position > start else { throw fault("expected a value") }
-        return
-      default: scanner.position += 1
+      case nil: throw fault("the text ends within a value")
+      default: if depth > 0 { scanner.position += 1 } else { skipWord() }
       }
-    }
-    guard depth == 0, scanner.position > start else { throw fault("the text ends within a value") }
+    } while depth > 0
+    guard depth == 0, scanner.position > start else { throw fault("expected a value") }
   }
 
   /// Leaves a `null` behind; says whether there was one.
@@ -185,6 +179,12 @@ public struct JSONReader: ~Escapable {
     }
     scanner.position = scanner.bytes.byteCount
     throw fault("a string without an end")
+  }
+
+  /// Leaves a number, `true`, `false` or `null` behind.
+  @_lifetime(self: copy self)
+  private mutating func skipWord() {
+    while let byte = scanner.next, byte.isLetter || byte.isDigit || "+-.".utf8.contains(byte) { scanner.position += 1 }
   }
 
   @_lifetime(self: copy self)

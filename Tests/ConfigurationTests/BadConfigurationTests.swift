@@ -77,7 +77,7 @@ func namesTheNearestKey(_ bad: BadText) { expectOneFault(bad) }
   BadText("remote_read: []", "1:1", "remote_read", "not served"),
   BadText("global: {sample_limit: 5}", "1:10", "global.sample_limit", "not served"),
   BadText(job("sample_limit: 5"), "3:3", "scrape_configs[0].sample_limit", "not served"),
-  BadText(job("kubernetes_sd_configs: []"), "3:3", "scrape_configs[0].kubernetes_sd_configs", "not served"),
+  BadText(job("gce_sd_configs: []"), "3:3", "scrape_configs[0].gce_sd_configs", "not served"),
   BadText(job("basic_auth: {password: hush}"), "3:3", "scrape_configs[0].basic_auth", "not served"),
   BadText(remoteWrite("sigv4: {region: x}"), "3:3", "remote_write[0].sigv4", "not served"),
   BadText(remoteWrite("round_robin_dns: true"), "3:3", "remote_write[0].round_robin_dns", "not served"),

@@ -9,7 +9,7 @@ struct Ingress: TargetObject {
 
   struct Rule: Sendable {
     var host = ""
-    /// "/" where none is given.
+    /// "/" for a rule that is of the host alone.
     var paths = ["/"]
   }
 
@@ -67,6 +67,7 @@ struct Ingress: TargetObject {
         rule.host = try json.string()
       } else if json.isMember("http") {
         guard try json.beginObject() else { continue }
+        rule.paths = []
         while try json.nextMember() {
           if json.isMember("paths") { rule.paths = try paths(&json) } else { try json.skip() }
         }
@@ -80,7 +81,7 @@ struct Ingress: TargetObject {
   @_lifetime(json: copy json)
   private static func paths(_ json: inout JSONReader) throws(JSONValue.Fault) -> [String] {
     var paths: [String] = []
-    guard try json.beginArray() else { return ["/"] }
+    guard try json.beginArray() else { return paths }
     while try json.nextElement() {
       var path = ""
       guard try json.beginObject() else { continue }

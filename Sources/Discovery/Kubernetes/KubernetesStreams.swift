@@ -150,7 +150,8 @@ struct ListHead {
     while try json.nextMember() {
       if json.isMember("items") {
         hasItems = true
-        try json.skip()
+        guard try json.beginArray() else { continue }
+        while try json.nextElement() { try json.skip() }
       } else if json.isMember("metadata") {
         guard try json.beginObject() else { continue }
         while try json.nextMember() {

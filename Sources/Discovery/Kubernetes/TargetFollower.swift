@@ -19,7 +19,7 @@ final class TargetFollower<Object: TargetObject>: Sendable {
   }
 
   /// After a publication, so long further changes are gathered.
-  private static var settling: Duration { .milliseconds(250) }
+  private static var settling: Duration { .seconds(1) }
 
   private let source: KubernetesSource
   private let environment: DiscoveryEnvironment
