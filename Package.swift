@@ -82,7 +82,8 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
+        "HostMetrics", "RemoteWrite", "Discovery", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes",
+        log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
@@ -99,7 +100,7 @@ let package = Package(
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
     tests(of: "Discovery", ["Configuration", "HTTPClient", "Secrets", "YAML", "Exposition", "Bytes", log] + nio),
-    tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition"]),
+    tests(of: "Configuration", ["HTTPClient", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
     tests(of: "HTTPClient", nio + tls + ["Secrets", "Compression", "Bytes"]),

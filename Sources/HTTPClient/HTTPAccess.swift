@@ -96,7 +96,10 @@ public final class HTTPAccess: Sendable {
   }
 
   /// Looks at the files with the next request, however recent the last look was.
-  func lookSoon() { state.withLock { $0.files.lookSoon() } }
+  func lookSoon() {
+    state.withLock { $0.files.lookSoon() }
+    tls.lookSoon()
+  }
 }
 
 extension HTTPClientOptions {

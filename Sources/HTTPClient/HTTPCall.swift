@@ -187,9 +187,11 @@ public final class HTTPCall: @unchecked Sendable {
 
   private func fail(_ error: HTTPClientError) {
     guard !isFinished else { return }
+    let (connection, connecting) = (self.connection, self.connecting)
+    // First, so that what the closing makes of it is not taken for the reason.
+    finish(.failure(error))
     connection?.abandon()
     for channel in connecting { channel.close(promise: nil) }
-    finish(.failure(error))
   }
 
   private func finish(_ outcome: Outcome) {

@@ -105,7 +105,7 @@ private struct Exceptions: Sendable {
     }
     var host = text
     var port: Int?
-    if IPAddress(text) == nil, let colon = text.lastIndex(of: ":") {
+    if IPAddress(text) == nil, !text.hasSuffix("]"), let colon = text.lastIndex(of: ":") {
       host = String(text[..<colon])
       port = Int(text[text.index(after: colon)...])
       // A port that is no number matches none.

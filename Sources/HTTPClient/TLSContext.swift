@@ -46,6 +46,9 @@ final class TLSContext: Sendable {
     }.get()
   }
 
+  /// Looks at the files with the next connection, however recent the last look was.
+  func lookSoon() { files.withLock { $0?.lookSoon() } }
+
   private static func load(_ options: HTTPClientOptions.TLS) throws -> Loaded {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.applicationProtocols = ["http/1.1"]

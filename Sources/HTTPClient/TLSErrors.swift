@@ -5,7 +5,7 @@ enum TLSErrors {
   /// By a word of BoringSSL's reason.
   private static let reasons: [(word: String, text: String)] = [
     ("CERTIFICATE_VERIFY_FAILED", "tls: failed to verify certificate: x509: certificate signed by unknown authority"),
-    ("WRONG_VERSION_NUMBER", "tls: first record does not look like a TLS handshake"),
+    ("WRONG_VERSION_NUMBER", "http: server gave HTTP response to HTTPS client"),
     ("UNSUPPORTED_PROTOCOL", "tls: server selected unsupported protocol version"),
     ("ALERT_PROTOCOL_VERSION", "remote error: tls: protocol version not supported"),
     ("ALERT_HANDSHAKE_FAILURE", "remote error: tls: handshake failure"),

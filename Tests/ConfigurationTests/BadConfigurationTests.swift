@@ -46,7 +46,6 @@ func expectOneFault(_ bad: BadText, sourceLocation: SourceLocation = #_sourceLoc
   BadText("remote_write: [{url: ''}]", "1:22", "remote_write[0].url", "needs the URL"),
   BadText("remote_write: [{url: a}]", "1:22", "remote_write[0].url", "expected a URL such as"),
   BadText("remote_write: [{url: 'ftp://a/w'}]", "1:22", "remote_write[0].url", "begins with http://"),
-  BadText("remote_write: [{url: 'https://a/w'}]", "1:22", "remote_write[0].url", "https is not served"),
   BadText("remote_write: [{url: 'http://u:p@/w'}]", "1:22", "remote_write[0].url", "the URL has no host"),
   BadText("remote_write: [{url: http://a, name: []}]", "1:38", "remote_write[0].name", "expected a text, found a list"),
 ])
@@ -78,7 +77,6 @@ func namesTheNearestKey(_ bad: BadText) { expectOneFault(bad) }
   BadText("global: {sample_limit: 5}", "1:10", "global.sample_limit", "not served"),
   BadText(job("sample_limit: 5"), "3:3", "scrape_configs[0].sample_limit", "not served"),
   BadText(job("gce_sd_configs: []"), "3:3", "scrape_configs[0].gce_sd_configs", "not served"),
-  BadText(job("basic_auth: {password: hush}"), "3:3", "scrape_configs[0].basic_auth", "not served"),
   BadText(remoteWrite("sigv4: {region: x}"), "3:3", "remote_write[0].sigv4", "not served"),
   BadText(remoteWrite("round_robin_dns: true"), "3:3", "remote_write[0].round_robin_dns", "not served"),
 ])
@@ -111,7 +109,6 @@ func refusesByNameWhatOnlyPrometheusServes(_ bad: BadText) { expectOneFault(bad)
   BadText(job("honor_labels: 'true'"), "3:17", "scrape_configs[0].honor_labels", "expected true or false"),
   BadText(
     job("honor_timestamps: []"), "3:21", "scrape_configs[0].honor_timestamps", "expected true or false, found a list"),
-  BadText(job("scheme: https"), "3:11", "scrape_configs[0].scheme", "not served"),
   BadText(job("scheme: ftp"), "3:11", "scrape_configs[0].scheme", "expected http"),
   BadText(job("metrics_path: {}"), "3:17", "scrape_configs[0].metrics_path", "expected a text, found a mapping"),
   BadText(job("params: [a]"), "3:11", "scrape_configs[0].params", "expected a mapping, found a list"),
@@ -189,7 +186,7 @@ func refusesATargetThatIsNoAddress(_ target: String) {
     scrape_configs:
     - job_name: a
       scrape_timeout: -1s
-      basic_auth: {}
+      basic_auth: []
       static_configs:
       - targets: [a/b, 'c:1', d/e]
     -

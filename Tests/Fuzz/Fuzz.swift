@@ -25,7 +25,8 @@ struct Fuzz {
   private static let seed = Flag("seed", 1, "Start of the random numbers.")
 
   static func main() async throws {
-    let run = ["log": LogFuzz.runLog, "answers": LogFuzz.runAnswers][CommandLine.arguments.dropFirst().first ?? ""]
+    let run = ["log": LogFuzz.runLog, "answers": LogFuzz.runAnswers, "kubernetes": KubernetesFuzz.run][
+      CommandLine.arguments.dropFirst().first ?? ""]
     if let run {
       let flags = try FlagParser([seconds.definition, seed.definition])
         .parse(Array(CommandLine.arguments.dropFirst(2))) { _ throws(FlagError) in [] }

@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 /// A server on loopback that does what a test tells it, byte by byte: no HTTP library stands between.
@@ -39,14 +40,17 @@ final class FakeServer: Sendable {
   let events: AsyncStream<Event>
   private let channel: any Channel
   private let log: Log
+  private let scheme: String
 
-  init(_ script: @escaping Script) async throws {
+  /// - Parameter tls: speaks TLS with it; nil: plain.
+  init(tls: NIOSSLContext? = nil, _ script: @escaping Script) async throws {
     let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     let log = Log(events: continuation)
     channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
+          if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
           try channel.pipeline.syncOperations.addHandler(ScriptHandler(script, log))
         }
       }
@@ -54,13 +58,14 @@ final class FakeServer: Sendable {
     port = channel.localAddress?.port ?? 0
     self.events = events
     self.log = log
+    scheme = tls == nil ? "http" : "https"
   }
 
   var requests: [Request] { log.state.withLock { $0.requests } }
   var connections: Int { log.state.withLock { $0.connections } }
 
-  func url(_ target: String = "/metrics", userinfo: String = "") -> String {
-    "http://\(userinfo)127.0.0.1:\(port)\(target)"
+  func url(_ target: String = "/metrics", userinfo: String = "", host: String = "127.0.0.1") -> String {
+    "\(scheme)://\(userinfo)\(host):\(port)\(target)"
   }
 
   func close() async { try? await channel.close() }

@@ -87,7 +87,7 @@ import Testing
     await server.close()
   }
 
-  @Test(arguments: ["https://127.0.0.1/", "gopher://x/", "http://"])
+  @Test(arguments: ["ftp://127.0.0.1/", "gopher://x/", "http://"])
   func placesThatCannotBeReached(_ location: String) async throws {
     let server = try await FakeServer { _ in [RedirectTests.redirect(to: location)] }
     let error = await #expect(throws: HTTPClientError.self) { try await send("GET", server.url()) }
