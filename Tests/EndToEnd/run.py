@@ -3,8 +3,9 @@
 
 usage: run.py PILOTFISH [NAME ...]     without names: all tests
 
-Each test starts what it needs, waits until it is ready, and stops it by pid. Needs Debian's `prometheus`. Tests of
-a misbehaving kernel need root, and say so when they are skipped. KILLS=N in the environment: rounds of `kill -9`.
+Each test starts what it needs, waits until it is ready, and stops it by pid. Needs Debian's `prometheus`. Some
+tests need `nginx` as well, those of a misbehaving kernel root; they say so when they are skipped. KILLS=N in the
+environment: rounds of `kill -9`.
 """
 import contextlib
 import os
@@ -15,6 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 import agent_tests  # noqa: E402
+import client_tests  # noqa: E402
 import durability_tests  # noqa: E402
 import exporter_tests  # noqa: E402
 import kernel_tests  # noqa: E402
@@ -25,7 +27,8 @@ from parts import Folder  # noqa: E402
 
 TESTS = {
     name[len("test_"):]: test
-    for module in (agent_tests, durability_tests, exporter_tests, web_tests, kernel_tests, kubernetes_tests)
+    for module in (
+        agent_tests, client_tests, durability_tests, exporter_tests, web_tests, kernel_tests, kubernetes_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 
