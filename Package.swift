@@ -82,8 +82,8 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "Discovery", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression", "Bytes",
-        log,
+        "HostMetrics", "RemoteWrite", "Discovery", "HTTPClient", "Kernel", "Exposition", "Flags", "Compression",
+        "Bytes", log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
