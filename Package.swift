@@ -55,7 +55,8 @@ let package = Package(
     floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
     floor(
       "Discovery",
-      ["AWS", "Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
+      ["AWS", "Configuration", "HTTPClient", "Secrets", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log]
+        + nio),
     floor("Configuration", ["AWS", "HTTPClient", "Secrets", "Relabeling", "YAML", "Exposition", "Flags"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
@@ -102,7 +103,8 @@ let package = Package(
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
     tests(
-      of: "Discovery", ["AWS", "Secrets", "Configuration", "HTTPClient", "Exposition", "Bytes", log] + nio),
+      of: "Discovery",
+      ["AWS", "Secrets", "Configuration", "HTTPClient", "YAML", "Exposition", "Bytes", log] + nio),
     tests(of: "Configuration", ["AWS", "HTTPClient", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),

@@ -22,6 +22,12 @@ public enum JSONValue: Equatable, Sendable {
   public struct Fault: Error, Equatable, CustomStringConvertible {
     public let reason: String
     public let offset: Int
+
+    public init(reason: String, offset: Int) {
+      self.reason = reason
+      self.offset = offset
+    }
+
     public var description: String { "not JSON: \(reason) at byte \(offset)" }
   }
 

@@ -56,14 +56,15 @@ public struct ScrapeConfiguration: Sendable {
   public var ecsDiscoveries: [ECSDiscoveryConfiguration] = []
   public var dnsDiscoveries: [DNSDiscoveryConfiguration] = []
   public var consulDiscoveries: [ConsulDiscoveryConfiguration] = []
+  public var kubernetesDiscoveries: [KubernetesDiscoveryConfiguration] = []
 
   private static let keys = BlockKeys(
     served: [
       "job_name", "scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params", "honor_labels",
       "honor_timestamps", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
       "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
-      "http_sd_configs", "dns_sd_configs", "consul_sd_configs",
-      "ec2_sd_configs", "ecs_sd_configs",
+      "http_sd_configs", "dns_sd_configs", "consul_sd_configs", "kubernetes_sd_configs", "ec2_sd_configs",
+      "ecs_sd_configs",
       "track_timestamps_staleness", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
       "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
     ] + httpClientKeys + ScrapeLimits.keys + NameRules.keys,
@@ -71,7 +72,7 @@ public struct ScrapeConfiguration: Sendable {
       "scrape_failure_log_file", "aws_sd_configs", "azure_sd_configs",
       "digitalocean_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
       "eureka_sd_configs", "gce_sd_configs",
-      "hetzner_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs",
+      "hetzner_sd_configs", "ionos_sd_configs", "kuma_sd_configs",
       "lightsail_sd_configs", "linode_sd_configs", "marathon_sd_configs", "nerve_sd_configs", "nomad_sd_configs",
       "openstack_sd_configs", "ovhcloud_sd_configs", "puppetdb_sd_configs", "scaleway_sd_configs",
       "serverset_sd_configs", "stackit_sd_configs", "triton_sd_configs", "uyuni_sd_configs", "vultr_sd_configs",
@@ -145,6 +146,7 @@ public struct ScrapeConfiguration: Sendable {
     consulDiscoveries = ConsulDiscoveryConfiguration.list(block, directory)
     ec2Discoveries = EC2DiscoveryConfiguration.list(block, directory)
     ecsDiscoveries = ECSDiscoveryConfiguration.list(block, directory)
+    kubernetesDiscoveries = KubernetesDiscoveryConfiguration.list(block, directory)
   }
 
   /// - Parameters:

@@ -17,6 +17,7 @@ enum Mechanism: Hashable, Sendable {
   case consul(ConsulDiscoveryConfiguration)
   case ec2(EC2DiscoveryConfiguration)
   case ecs(ECSDiscoveryConfiguration)
+  case kubernetes(KubernetesDiscoveryConfiguration)
 
   /// Those of a job; what stands in the configuration itself needs none.
   static func all(of job: ScrapeConfiguration) -> [Mechanism] {
@@ -26,6 +27,7 @@ enum Mechanism: Hashable, Sendable {
     all += job.consulDiscoveries.map(Mechanism.consul)
     all += job.ec2Discoveries.map(Mechanism.ec2)
     all += job.ecsDiscoveries.map(Mechanism.ecs)
+    all += job.kubernetesDiscoveries.map(Mechanism.kubernetes)
     return all
   }
 
@@ -37,6 +39,7 @@ enum Mechanism: Hashable, Sendable {
     case .consul(let configuration): ConsulDiscovery(configuration, environment)
     case .ec2(let configuration): EC2Discovery(configuration, environment)
     case .ecs(let configuration): ECSDiscovery(configuration, environment)
+    case .kubernetes(let configuration): KubernetesDiscovery(configuration, environment)
     }
   }
 }

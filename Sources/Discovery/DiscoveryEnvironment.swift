@@ -10,6 +10,7 @@ public struct DiscoveryEnvironment: Sendable {
   /// What servers see, such as `pilotfish/1.0.0`.
   public let userAgent: String
   public let metrics = DiscoveryMetrics()
+  let kubernetes = KubernetesWatches()
   /// The job that a mechanism works for: the label `config` of its metrics.
   var jobName = ""
 

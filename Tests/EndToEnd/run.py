@@ -23,6 +23,7 @@ import discovery_tests  # noqa: E402
 import durability_tests  # noqa: E402
 import exporter_tests  # noqa: E402
 import kernel_tests  # noqa: E402
+import kubernetes_tests  # noqa: E402
 import web_tests  # noqa: E402
 from hostile import Skipped  # noqa: E402
 from parts import Folder  # noqa: E402
@@ -31,7 +32,7 @@ TESTS = {
     name[len("test_"):]: test
     for module in (
         agent_tests, aws_tests, client_tests, configuration_tests, discovery_tests, durability_tests, exporter_tests,
-        web_tests, kernel_tests)
+        web_tests, kernel_tests, kubernetes_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 
