@@ -14,9 +14,18 @@ public struct JobTargets: Sendable {
   public private(set) var droppedCount = 0
   /// Why targets can neither be scraped nor were dropped; each once.
   private(set) var faults: [String] = []
+  /// How many those are.
+  public private(set) var faultCount = 0
+  /// How many targets the job may have; 0 is no limit.
+  public let targetLimit: Int
+  /// How long it took to apply the rules.
+  public private(set) var syncDuration = Duration.zero
 
   public init(of job: ScrapeConfiguration, groups: [TargetGroup]) {
     jobName = job.jobName
+    targetLimit = 0
+    let start = ContinuousClock.now
+    defer { syncDuration = .now - start }
     var seen: Set<Identity> = []
     for group in groups {
       for labels in group.targets {
@@ -30,10 +39,18 @@ public struct JobTargets: Sendable {
             if dropped.count < Self.shownDropped { dropped.append(discovered) }
           }
         } catch {
+          faultCount += 1
           if !faults.contains(error.reason) { faults.append(error.reason) }
         }
       }
     }
+  }
+
+  /// The targets of a job that somebody else has found.
+  public init(jobName: String, active: [Target], targetLimit: Int = 0) {
+    self.jobName = jobName
+    self.active = active
+    self.targetLimit = targetLimit
   }
 
   private struct Identity: Hashable {

@@ -25,6 +25,14 @@ public struct Target: Sendable {
   public var scrapeNativeHistograms = false
   /// Whether the target is asked for gzip.
   public var enableCompression = true
+  public var limits = ScrapeLimits()
+  /// Whether series with timestamps of their own get staleness markers, too.
+  public var trackTimestampsStaleness = false
+  /// Whether each scrape says what it was bounded by, and how long its body was.
+  public var extraScrapeMetrics = false
+  public var nameScheme = NameScheme.utf8
+  /// How the target is to write names that are not legacy ones: the parameter `escaping` of the request's Accept.
+  public var escapingScheme = "allow-utf-8"
 
   public init(
     jobName: String, discoveredLabels: LabelSet, labels: LabelSet, scrapeURL: String, interval: Duration,

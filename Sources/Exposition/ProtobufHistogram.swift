@@ -142,7 +142,7 @@ enum NativeHistogram {
     if buckets > 0 { output.append(field: listed.to, list) }
   }
 
-  private static func span(
+  static func span(
     _ bytes: RawSpan, _ range: Range<Int>
   ) throws(ExpositionError) -> (offset: Int64, length: UInt64) {
     var (offset, length): (Int64, UInt64) = (0, 0)

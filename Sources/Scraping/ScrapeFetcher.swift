@@ -15,6 +15,8 @@ public struct ScrapeRequest: Sendable {
   public var protocols = ScrapeProtocol.defaults
   /// Whether the answer may come compressed.
   public var acceptsGzip = true
+  /// How names are to be written that are not legacy ones.
+  public var escapingScheme = "allow-utf-8"
 
   /// The headers of the request.
   public var headers: [(name: String, value: String)] {
@@ -28,19 +30,20 @@ public struct ScrapeRequest: Sendable {
 
   /// Weights the protocols as Prometheus does: from 0.6 down, and anything else below the last.
   private var accept: String {
-    (protocols.map(\.mediaType) + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }.joined(separator: ",")
+    (protocols.map { $0.mediaType(escaping: escapingScheme) } + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }.joined(separator: ",")
   }
 }
 
 extension ScrapeProtocol {
-  fileprivate var mediaType: String {
+  /// Only the newer versions of the text formats know escaping.
+  fileprivate func mediaType(escaping scheme: String) -> String {
     switch self {
     case .openMetricsText0: "application/openmetrics-text;version=0.0.1"
-    case .openMetricsText1: "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"
+    case .openMetricsText1: "application/openmetrics-text;version=1.0.0;escaping=\(scheme)"
     case .prometheusProtobuf:
       "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
     case .prometheusText0: "text/plain;version=0.0.4"
-    case .prometheusText1: "text/plain;version=1.0.0;escaping=allow-utf-8"
+    case .prometheusText1: "text/plain;version=1.0.0;escaping=\(scheme)"
     }
   }
 

@@ -26,6 +26,8 @@ public final class ScrapeManager: Sendable {
     var ending: [ScrapeLoop] = []
     /// Per job, before targets with equal labels and URL were merged.
     var discovered: [String: Int] = [:]
+    /// Per job.
+    var pools: [String: PoolMetrics] = [:]
     /// Targets so far.
     var started = 0
     var isStopped = false
@@ -55,21 +57,33 @@ public final class ScrapeManager: Sendable {
       seed.combine(externalLabels.value(at: index))
     }
     environment = ScrapeLoop.Environment(
-      sink: sink, fetcher: fetcher, counters: ScrapeCounters(), userAgent: userAgent, offsetSeed: seed.value,
+      sink: sink, fetcher: fetcher, metrics: ScrapeMetrics(), userAgent: userAgent, offsetSeed: seed.value,
       bodyLimit: bodyLimit)
   }
 
   /// Makes these the targets: new ones are scraped from their next moment on, those that are gone get staleness
   /// markers, the others go on with their settings of now. Of targets with equal labels and URL one is kept.
-  public func apply(_ targets: [Target]) {
+  /// A job with more targets than it may have scrapes none of them, and all are down.
+  public func apply(_ jobs: [JobTargets]) {
     state.withLock { state in
       guard !state.isStopped else { return }
       state.discovered = [:]
+      var pools: [String: PoolMetrics] = [:]
       var wanted: [Key: Target] = [:]
-      for target in targets {
-        state.discovered[target.jobName, default: 0] += 1
-        wanted[Key(target)] = target
+      var refusals: [String: String] = [:]
+      for job in jobs {
+        state.discovered[job.jobName, default: 0] += job.active.count
+        if state.pools[job.jobName] == nil { environment.metrics.poolsCreated.add(1, ordering: .relaxed) }
+        pools[job.jobName] = state.pools[job.jobName] ?? PoolMetrics()
+        pools[job.jobName]?.take(job)
+        for target in job.active { wanted[Key(target)] = target }
+        if job.targetLimit > 0, job.active.count > job.targetLimit {
+          environment.metrics.targetLimits.add(1, ordering: .relaxed)
+          refusals[job.jobName] =
+            "target_limit exceeded (number of targets: \(job.active.count), limit: \(job.targetLimit))"
+        }
       }
+      state.pools = pools
       var gone = state.loops.filter { wanted[$0.key] == nil }
       var kept: [Key: ScrapeLoop] = [:]
       for (key, target) in wanted {
@@ -85,6 +99,7 @@ public final class ScrapeManager: Sendable {
           loop.start()
           kept[key] = loop
         }
+        kept[key]?.refuse(refusals[target.jobName])
       }
       for loop in gone.values { end(loop, &state) }
       state.loops = kept
@@ -140,44 +155,21 @@ public final class ScrapeManager: Sendable {
 extension ScrapeManager: MetricSource {
   private static let discovered = MetricFamily.gauge(
     "prometheus_sd_discovered_targets", "Current number of discovered targets.", ["config", "name"])
-  private static let targets = MetricFamily.gauge(
-    "prometheus_target_scrape_pool_targets", "Current number of targets in this scrape pool.", ["scrape_job"])
-  private static let bodiesTooLarge = MetricFamily.counter(
-    "prometheus_target_scrapes_exceeded_body_size_limit_total",
-    "Total number of scrapes that hit the body size limit")
-  private static let duplicates = MetricFamily.counter(
-    "prometheus_target_scrapes_sample_duplicate_timestamp_total",
-    "Total number of samples rejected due to duplicate timestamps but different values.")
-  private static let outOfBounds = MetricFamily.counter(
-    "prometheus_target_scrapes_sample_out_of_bounds_total",
-    "Total number of samples rejected due to timestamp falling outside of the time bounds.")
-  private static let outOfOrder = MetricFamily.counter(
-    "prometheus_target_scrapes_sample_out_of_order_total",
-    "Total number of samples rejected due to not being out of the expected order.")
 
   public func write(to writer: MetricWriter) {
-    let (discovered, loops) = state.withLock { ($0.discovered, Array($0.loops.values)) }
-    var active: [String: Int] = [:]
-    for loop in loops { active[loop.target.jobName, default: 0] += 1 }
+    var (discovered, pools, loops) = state.withLock { ($0.discovered, $0.pools, Array($0.loops.values)) }
+    for status in loops.lazy.map(\.status) {
+      pools[status.target.jobName]?.targets += 1
+      pools[status.target.jobName]?.metadataEntries += status.metadata.count
+      pools[status.target.jobName]?.metadataBytes += status.metadataBytes
+    }
     for (job, count) in discovered {
       writer.begin(Self.discovered)
       writer.label(job)
       writer.label("scrape")
       writer.end(Double(count))
     }
-    for (job, count) in active {
-      writer.begin(Self.targets)
-      writer.label(job)
-      writer.end(Double(count))
-    }
-    let counters = environment.counters
-    for (family, counter) in [
-      (Self.bodiesTooLarge, counters.bodiesTooLarge.load(ordering: .relaxed)),
-      (Self.duplicates, counters.duplicates.load(ordering: .relaxed)),
-      (Self.outOfBounds, counters.outOfBounds.load(ordering: .relaxed)),
-      (Self.outOfOrder, counters.outOfOrder.load(ordering: .relaxed)),
-    ] {
-      writer.sample(family, Double(counter))
-    }
+    for (job, pool) in pools { pool.write(of: job, to: writer) }
+    environment.metrics.write(to: writer)
   }
 }

@@ -73,17 +73,21 @@ extension SeriesCache {
         if hasDiverged { nextLines.append(lines[cursor]) }
         cursor += 1
       } else {
-        record = try find(parser, terms, isNew: &isNew)
+        guard let found = try find(parser, terms, isNew: &isNew, &counts) else { continue }
+        record = found
       }
       try store(parser, in: record, terms, isNew: isNew, &counts)
     }
+    if exceeded.contains(.samples) { throw ExpositionError("sample limit exceeded") }
+    if exceeded.contains(.histogramBuckets) { throw ExpositionError("histogram bucket limit exceeded") }
     return said
   }
 
-  /// The record of a series that does not stand where it stood, which may be new.
+  /// The record of a series that does not stand where it stood, which may be new; nil beyond the limit of samples,
+  /// where no new ones are taken.
   private mutating func find<Parser: ExpositionParser & ~Copyable & ~Escapable>(
-    _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool
-  ) throws(ExpositionError) -> Int32 {
+    _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
+  ) throws(ExpositionError) -> Int32? {
     if !hasDiverged {
       hasDiverged = true
       nextLines.append(contentsOf: lines[..<cursor])
@@ -99,6 +103,11 @@ extension SeriesCache {
     } else {
       parses += 1
       if let about = try readLabels(parser, terms) {
+        guard counts.limited < terms.sampleLimit else {
+          exceeded.insert(.samples)
+          counts.kept += 1
+          return nil
+        }
         line.record = register(labels, about.metadata)
         isNew = true
       } else {
@@ -126,7 +135,12 @@ extension SeriesCache {
         guard terms.rules.apply(to: &labels) else { return nil }
         try labels.arrange()
       }
+      guard labels.isValid(in: terms.names) else { throw labels.invalidNames }
     } catch { throw ExpositionError(error.description) }
+    do throws(ScrapeError) { try labels.check(terms.limits) } catch {
+      exceeded.insert(.labels)
+      throw ExpositionError(error.description)
+    }
     return (about, ())
   }
 

@@ -1,4 +1,5 @@
 import Bytes
+import Discovery
 import Exposition
 import Relabeling
 
@@ -51,6 +52,18 @@ package struct SeriesCache {
     var outOfBounds = 0
 
     package init() {}
+
+    /// Those that count for `sample_limit`.
+    var limited: Int { kept &- duplicates }
+  }
+
+  /// Limits that a scrape may exceed while it goes on: it counts its samples, and fails at its end.
+  struct Exceeded: OptionSet {
+    let rawValue: UInt8
+    static let samples = Exceeded(rawValue: 1)
+    static let histogramBuckets = Exceeded(rawValue: 2)
+    /// With this one it fails at once.
+    static let labels = Exceeded(rawValue: 4)
   }
 
   /// How the samples of a target are stored.
@@ -59,8 +72,19 @@ package struct SeriesCache {
     package var labels: LabelSet
     package var honorLabels: Bool
     package var honorTimestamps: Bool
+    /// Whether series with explicit timestamps get staleness markers.
+    package var tracksTimestamps = false
     /// `metric_relabel_configs`.
     package var rules: RelabelRules
+    package var limits = ScrapeLimits() {
+      didSet {
+        sampleLimit = limits.samples > 0 ? limits.samples : .max
+        histograms = HistogramResolution(buckets: limits.histogramBuckets, factor: limits.histogramBucketFactor)
+      }
+    }
+    private(set) var sampleLimit = Int.max
+    private(set) var histograms = HistogramResolution(buckets: 0, factor: 0)
+    package var names = NameScheme.utf8
     /// Of the scrape, milliseconds since the epoch.
     package var time: Int64
 
@@ -103,6 +127,7 @@ package struct SeriesCache {
   private var generation: UInt32 = 1
 
   // Of the scrape that runs.
+  var exceeded: Exceeded = []
   var cursor = 0
   var nextLines: [Line] = []
   var hasDiverged = false
@@ -130,6 +155,7 @@ package struct SeriesCache {
     released.removeAll(keepingCapacity: true)
     cursor = 0
     hasDiverged = false
+    exceeded = []
   }
 
   /// Stores the sample that `parser` has read, if nothing speaks against it.
@@ -143,10 +169,19 @@ package struct SeriesCache {
     counts.kept += 1
     let isRepeated = records[index].seen == generation
     records[index].seen = generation
-    if records[index].isRefused { return }
     if isRepeated, timestamp == nil {
       counts.duplicates += 1
       return
+    }
+    if counts.limited > terms.sampleLimit { exceeded.insert(.samples) }
+    if records[index].isRefused || exceeded.contains(.samples) { return }
+    var histogram: [UInt8] = []
+    if parser.isHistogram {
+      guard let reduced = terms.histograms.limit(parser.histogram()) else {
+        exceeded.insert(.histogramBuckets)
+        return
+      }
+      histogram = reduced
     }
     let sampleTime = timestamp ?? terms.time
     if timestamp != nil, sampleTime > terms.time &+ Self.furthestAhead {
@@ -157,18 +192,17 @@ package struct SeriesCache {
       counts.outOfOrder += 1
       return
     }
-    if timestamp != nil {
-      explicit.append((record, records[index].lastTimestamp))
-    } else {
+    if timestamp != nil { explicit.append((record, records[index].lastTimestamp)) }
+    if timestamp == nil || terms.tracksTimestamps {
       records[index].wasTracked = records[index].tracked == generation &- 1
       records[index].tracked = generation
     }
     records[index].lastTimestamp = sampleTime
     records[index].isHistogram = parser.isHistogram
     samples.append(Sample(series: records[index].series, timestamp: sampleTime, value: parser.value))
-    if parser.isHistogram { attach(.histogram(parser.histogram())) }
+    if parser.isHistogram { attach(.histogram(histogram)) }
     if parser.exemplarCount > 0 { try attachExemplars(of: parser, to: record, at: sampleTime) }
-    if isNew { counts.added += 1 }
+    if isNew, exceeded.isEmpty { counts.added += 1 }
   }
 
   /// Attaches to the last sample what it carries.
@@ -224,7 +258,7 @@ package struct SeriesCache {
     for index in records.indices where !records[index].isFree {
       let isOfThisScrape = records[index].tracked == generation
       // The sample that this scrape would have stored has set the time already.
-      if isOfThisScrape { records[index].lastTimestamp = time &- 1 }
+      if isOfThisScrape, records[index].lastTimestamp == time { records[index].lastTimestamp = time &- 1 }
       let wasTracked = isOfThisScrape ? records[index].wasTracked : records[index].tracked == generation &- 1
       if wasTracked, !records[index].isPinned { appendMarker(index, at: time) }
       records[index].tracked = 0
@@ -256,6 +290,13 @@ package struct SeriesCache {
     forgetScrape()
     recordBySeries = [:]
     return index
+  }
+
+  /// The series of that number stays no more: the next scrape ends it.
+  mutating func unpin(_ index: Int) {
+    records[index].isPinned = false
+    // As if the last scrape had stored it.
+    records[index].tracked = generation
   }
 
   /// Stores a value of a pinned series, unless the target itself has exposed that series.

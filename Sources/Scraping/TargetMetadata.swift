@@ -20,6 +20,10 @@ struct TargetMetadata {
 
   /// By the order of the exposition.
   private(set) var families: [FamilyMetadata] = []
+  /// Bytes of what they say.
+  var byteCount: Int {
+    families.reduce(0) { $0 + $1.help.utf8.count + $1.unit.utf8.count + $1.type.utf8.count }
+  }
   /// The fingerprint of all that was said.
   private(set) var hash = SeriesHash.none
   /// Where a family stands in `families`; empty when nobody has asked since it was forgotten.

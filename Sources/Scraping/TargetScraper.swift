@@ -3,51 +3,70 @@ import Discovery
 import Exposition
 import NIOCore
 
-/// Turns the answers of one target into samples: its own, `up` and the four other series about the scrape, and
-/// staleness markers; all of one scrape in one append.
+/// Turns the answers of one target into samples: its own, `up` and the other series about the scrape, and staleness
+/// markers; all of one scrape in one append.
 struct TargetScraper {
-  /// The series about a scrape, and what each says of it.
+  /// The series about a scrape, and what each says of it; the last three only with `extra_scrape_metrics`.
   private static let reports: [(name: String, value: @Sendable (Report) -> Double)] = [
     ("up", { $0.isUp ? 1 : 0 }),
     ("scrape_duration_seconds", { $0.duration.seconds }),
     ("scrape_samples_scraped", { Double($0.counts.scraped) }),
     ("scrape_samples_post_metric_relabeling", { Double($0.counts.kept) }),
     ("scrape_series_added", { Double($0.counts.added) }),
+    ("scrape_timeout_seconds", { $0.timeout.seconds }),
+    ("scrape_sample_limit", { Double($0.sampleLimit) }),
+    ("scrape_body_size_bytes", { Double($0.bodySize) }),
   ]
+  private static let extraReports = 3
 
   private struct Report {
     var isUp: Bool
     var duration: Duration
     var counts: SeriesCache.Counts
+    var timeout: Duration
+    var sampleLimit: Int
+    /// Bytes; -1 when they were too many, and 0 when there was no answer.
+    var bodySize: Int
   }
 
   private(set) var cache: SeriesCache
   var metadata: TargetMetadata { cache.metadata }
   private let sink: any SampleSink
-  private let counters: ScrapeCounters
+  private let metrics: ScrapeMetrics
   private let metadataLists: MetadataLists
-  private let pinned: [Int]
+  private let labels: LabelSet
+  /// The series of `reports`, by their order.
+  private var pinned: [Int] = []
   private let scratch: ScrapeScratch
   /// The timestamp of the last scrape, milliseconds since the epoch; nil before the first.
   private(set) var lastTimestamp: Int64?
+  /// The fingerprint of the metadata that was shared.
+  private var saidHash = SeriesHash.none
 
   init(
-    labels: LabelSet, sink: any SampleSink, counters: ScrapeCounters, metadataLists: MetadataLists = MetadataLists(),
+    labels: LabelSet, sink: any SampleSink, metrics: ScrapeMetrics, metadataLists: MetadataLists = MetadataLists(),
     scratch: ScrapeScratch = ScrapeScratch()
   ) {
     self.scratch = scratch
     self.metadataLists = metadataLists
     self.sink = sink
-    self.counters = counters
-    var cache = SeriesCache(sink: sink)
-    pinned = Self.reports.map { report in
+    self.metrics = metrics
+    self.labels = labels
+    cache = SeriesCache(sink: sink)
+    pinReports(withExtra: false)
+  }
+
+  /// Registers the series about the scrape that are missing, or gives up those that are not wanted any more.
+  private mutating func pinReports(withExtra: Bool) {
+    let wanted = Self.reports.count - (withExtra ? 0 : Self.extraReports)
+    while pinned.count > wanted { cache.unpin(pinned.removeLast()) }
+    for report in Self.reports[pinned.count..<wanted] {
       var labels = labels
       labels.set("__name__".utf8.span.bytes, to: report.name.utf8.span.bytes)
       labels.removeEmpty()
       labels.sort()
-      return cache.pin(labels)
+      pinned.append(cache.pin(labels))
     }
-    self.cache = cache
   }
 
   /// Parses all lines anew in the next scrape, for the target's rules have changed.
@@ -64,7 +83,8 @@ struct TargetScraper {
     _ answer: Result<ScrapeResponse, ScrapeError>, of target: Target, fallback: ExpositionFormat? = nil, at time: Int64,
     elapsed: () -> Duration
   ) -> ScrapeError? {
-    store(at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
+    let bodySize = (try? answer.get()).map { $0.status == 200 ? $0.body.readableBytes : 0 } ?? 0
+    return store(of: target, bodySize: bodySize, at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
       let response = try answer.get()
       let format = try response.format(fallback: fallback)
       let terms = SeriesCache.Terms(target, at: time)
@@ -78,30 +98,46 @@ struct TargetScraper {
   mutating func store(
     writers: [MetricWriter], of target: Target, at time: Int64, elapsed: () -> Duration
   ) -> ScrapeError? {
-    store(at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
+    store(of: target, bodySize: 0, at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
       try cache.read(writers, SeriesCache.Terms(target, at: time), counts: &counts)
     }
   }
 
   private mutating func store(
-    at time: Int64, elapsed: () -> Duration,
+    of target: Target, bodySize: Int, at time: Int64, elapsed: () -> Duration,
     _ read: (inout SeriesCache, inout SeriesCache.Counts) throws(ScrapeError) -> Void
   ) -> ScrapeError? {
+    begin(target)
     var counts = SeriesCache.Counts()
     var fault: ScrapeError?
-    let said = cache.metadata.hash
+    do throws(ScrapeError) { try read(&cache, &counts) } catch { fault = error }
+    finish(target, counts, fault, bodySize: bodySize, at: time, elapsed: elapsed)
+    return fault
+  }
+
+  private mutating func begin(_ target: Target) {
+    pinReports(withExtra: target.extraScrapeMetrics)
     cache.exchangeSamples(&scratch.samples)
     cache.begin()
-    do throws(ScrapeError) { try read(&cache, &counts) } catch { fault = error }
-    if cache.metadata.hash != said { cache.metadata.share(metadataLists) }
+  }
+
+  private mutating func finish(
+    _ target: Target, _ counts: SeriesCache.Counts, _ fault: ScrapeError?, bodySize: Int, at time: Int64,
+    elapsed: () -> Duration
+  ) {
+    if cache.metadata.hash != saidHash {
+      saidHash = cache.metadata.hash
+      cache.metadata.share(metadataLists)
+    }
     if fault == nil { cache.finish(at: time) } else { cache.fail(at: time) }
-    counters.count(counts, fault)
-    let report = Report(isUp: fault == nil, duration: elapsed(), counts: counts)
+    metrics.count(counts, cache.exceeded, fault)
+    let report = Report(
+      isUp: fault == nil, duration: elapsed(), counts: counts, timeout: target.timeout,
+      sampleLimit: target.limits.samples, bodySize: fault?.isBodyTooLarge == true ? -1 : bodySize)
     for (index, series) in pinned.enumerated() { cache.report(series, Self.reports[index].value(report), at: time) }
     flush()
     cache.exchangeSamples(&scratch.samples)
     lastTimestamp = time
-    return fault
   }
 
   /// Ends all series of the target with staleness markers one interval after the last scrape.
@@ -128,5 +164,8 @@ extension SeriesCache.Terms {
     self.init(
       labels: target.labels, honorLabels: target.honorLabels, honorTimestamps: target.honorTimestamps,
       rules: target.metricRelabelRules, time: time)
+    tracksTimestamps = target.trackTimestampsStaleness
+    names = target.nameScheme
+    if target.limits != limits { limits = target.limits }
   }
 }

@@ -46,7 +46,7 @@ enum AgentCommand {
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
     let discovery = DiscoveryManager(environment: DiscoveryEnvironment(client: client, log: logger)) { jobs in
-      scraping.apply(jobs.flatMap(\.active))
+      scraping.apply(jobs)
     }
     let reload = AgentReload(flags[configFile], configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, userAgent: userAgent)

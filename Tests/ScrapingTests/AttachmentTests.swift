@@ -16,7 +16,7 @@ private struct Scrapes {
   var scraper: TargetScraper
   var time: Int64 = 0
 
-  init() { scraper = TargetScraper(labels: target.labels, sink: sink, counters: ScrapeCounters()) }
+  init() { scraper = TargetScraper(labels: target.labels, sink: sink, metrics: ScrapeMetrics()) }
 
   @discardableResult
   mutating func scrape(_ bytes: [UInt8], _ format: ExpositionFormat = .openMetrics) -> ScrapeError? {

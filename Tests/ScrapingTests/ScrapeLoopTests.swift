@@ -41,7 +41,7 @@ private struct FakeFetcher: ScrapeFetcher {
 @Test func theSeriesAboutAScrape() {
   let sink = RecordingSink()
   let target = target()
-  var scraper = TargetScraper(labels: target.labels, sink: sink, counters: ScrapeCounters())
+  var scraper = TargetScraper(labels: target.labels, sink: sink, metrics: ScrapeMetrics())
   func value(_ name: String, _ stored: [String: [Stored]]) -> [Stored]? {
     stored["{__name__=\"\(name)\", instance=\"a\", job=\"j\"}"]
   }
