@@ -55,7 +55,7 @@ let package = Package(
     floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
     floor(
       "Discovery", ["Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
-    floor("Configuration", ["HTTPClient", "Relabeling", "YAML", "Flags"]),
+    floor("Configuration", ["HTTPClient", "Relabeling", "YAML", "Exposition", "Flags"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("YAML", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),

@@ -43,7 +43,7 @@ public struct Configuration: Sendable {
   private init(_ top: BlockReader, _ environment: (String) -> String?, _ directory: String) {
     global = GlobalConfiguration(top, environment: environment)
     scrapeConfigs = ScrapeConfiguration.list(top, global, directory)
-    remoteWrites = RemoteWriteConfiguration.list(top)
+    remoteWrites = RemoteWriteConfiguration.list(top, global)
   }
 
   /// The bytes of a file, at most one more than the YAML parser takes.

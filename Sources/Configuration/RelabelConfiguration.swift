@@ -1,7 +1,8 @@
 // relabel_configs, metric_relabel_configs and write_relabel_configs
 // (https://prometheus.io/docs/prometheus/latest/configuration/configuration/#relabel_config). What is refused, and in
-// which words, is as in Prometheus 3 with its default scheme of names, which takes any UTF-8 for a label's name.
+// which words, is as in Prometheus 3.
 
+import Exposition
 import Relabeling
 import YAML
 
@@ -11,11 +12,14 @@ extension BlockReader {
 
   /// A list of relabelling rules.
   ///
-  /// - Parameter null: what is said of an empty entry.
-  func relabelRules(_ key: String, null: String) -> RelabelRules {
+  /// - Parameters:
+  ///   - scheme: which names the rules may give to labels.
+  ///   - null: what is said of an empty entry.
+  func relabelRules(_ key: String, _ scheme: NameScheme, null: String) -> RelabelRules {
     RelabelRules(
       blocks(key, Self.relabelKeys, null: null).compactMap { block in
         var definition = RelabelRule.Definition()
+        definition.scheme = scheme
         guard block.read(into: &definition) else { return nil }
         do throws(RelabelFault) {
           return try RelabelRule(definition)
@@ -57,12 +61,15 @@ extension BlockReader {
     if action.needsTarget, rule.targetLabel.isEmpty {
       return ("target_label", "relabel configuration for \(action) action requires 'target_label' value")
     }
+    if action.needsTarget, !rule.scheme.allowsLabel(rule.targetLabel, isTemplate: action == .replace) {
+      return ("target_label", "\"\(shown(rule.targetLabel))\" is invalid 'target_label' for \(action) action")
+    }
     let fixed = RelabelRule.Definition()
     if [.lowercase, .uppercase, .keepequal, .dropequal].contains(action), rule.replacement != fixed.replacement {
       return ("replacement", "'replacement' can not be set for \(action) action")
     }
-    if action == .labelmap, rule.replacement.isEmpty {
-      return ("replacement", "\"\" is invalid 'replacement' for labelmap action")
+    if action == .labelmap, !rule.scheme.allowsLabel(rule.replacement, isTemplate: true) {
+      return ("replacement", "\"\(shown(rule.replacement))\" is invalid 'replacement' for labelmap action")
     }
     let isGiven: [(key: String, Bool)] = [
       ("source_labels", !rule.sourceLabels.isEmpty), ("target_label", !rule.targetLabel.isEmpty),
@@ -88,5 +95,28 @@ extension RelabelRule.Action {
     case .replace, .hashmod, .lowercase, .uppercase, .keepequal, .dropequal: true
     case .keep, .drop, .labelmap, .labeldrop, .labelkeep: false
     }
+  }
+}
+
+extension NameScheme {
+  /// - Parameter isTemplate: whether `$1`, `$name` and `${name}` may stand in the name.
+  fileprivate func allowsLabel(_ name: String, isTemplate: Bool) -> Bool {
+    guard isTemplate, self == .legacy else { return allowsLabel(name) }
+    // With each reference replaced by a letter, it must be a name.
+    var plain = ""
+    var rest = name[...]
+    while let character = rest.popFirst() {
+      guard character == "$" else {
+        plain.append(character)
+        continue
+      }
+      let isBraced = rest.first == "{"
+      if isBraced { rest.removeFirst() }
+      let reference = rest.prefix { $0 == "_" || $0.isASCII && ($0.isLetter || $0.isNumber) }
+      rest = rest[reference.endIndex...]
+      if reference.isEmpty || isBraced && rest.popFirst() != "}" { return false }
+      plain.append("x")
+    }
+    return allowsLabel(plain)
   }
 }

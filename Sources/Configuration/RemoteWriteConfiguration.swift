@@ -1,3 +1,4 @@
+import Exposition
 import Relabeling
 import YAML
 
@@ -45,7 +46,8 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     ],
     known: httpClientKeys + ["round_robin_dns", "failed_request_logging", "sigv4", "azuread", "google_iam"])
 
-  init(_ block: BlockReader) {
+  /// - Parameter scheme: which names its rules may give to labels.
+  init(_ block: BlockReader, _ scheme: NameScheme) {
     url = block.string("url") ?? ""
     name = block.string("name") ?? ""
     if let fault = Self.fault(ofURL: url) { block.refuse("url", fault) }
@@ -58,7 +60,7 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     sendExemplars = block.bool("send_exemplars") ?? sendExemplars
     sendNativeHistograms = block.bool("send_native_histograms") ?? sendNativeHistograms
     writeRelabelRules = block.relabelRules(
-      "write_relabel_configs", null: "empty or null relabeling rule in remote write config")
+      "write_relabel_configs", scheme, null: "empty or null relabeling rule in remote write config")
     metadata = Metadata(of: block)
     queue = Queue(of: block)
   }
@@ -121,10 +123,10 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     return value.utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7f } ? "not a header's value" : nil
   }
 
-  static func list(_ top: BlockReader) -> [RemoteWriteConfiguration] {
+  static func list(_ top: BlockReader, _ global: GlobalConfiguration) -> [RemoteWriteConfiguration] {
     var names: Set<[UInt8]> = []
     return top.blocks("remote_write", keys).map { block in
-      let remote = RemoteWriteConfiguration(block)
+      let remote = RemoteWriteConfiguration(block, global.names.scheme)
       if !remote.name.isEmpty, !names.insert(Array(remote.name.utf8)).inserted {
         block.refuse("name", "found multiple remote write configs with job name \"\(shown(remote.name))\"")
       }

@@ -1,66 +1,6 @@
 import Relabeling
 import YAML
 
-/// A label as the file states it. Names and values are compared as bytes.
-public struct ConfiguredLabel: Sendable, Equatable {
-  public var name: String
-  public var value: String
-
-  public init(name: String, value: String) {
-    self.name = name
-    self.value = value
-  }
-
-  public static func == (left: ConfiguredLabel, right: ConfiguredLabel) -> Bool {
-    left.name.utf8.elementsEqual(right.name.utf8) && left.value.utf8.elementsEqual(right.value.utf8)
-  }
-}
-
-/// The `global` block.
-public struct GlobalConfiguration: Sendable {
-  public var scrapeInterval: Duration = .seconds(60)
-  public var scrapeTimeout: Duration = .seconds(10)
-  /// With variables of the environment filled in.
-  public var externalLabels: [ConfiguredLabel] = []
-  /// Nil when the file gives none.
-  public var scrapeProtocols: [ScrapeProtocol]?
-  public var scrapeNativeHistograms = false
-
-  private static let keys = BlockKeys(
-    served: [
-      "scrape_interval", "scrape_timeout", "evaluation_interval", "external_labels", "scrape_protocols",
-      "scrape_native_histograms",
-    ],
-    known: [
-      "rule_query_offset", "query_log_file", "scrape_failure_log_file", "body_size_limit", "sample_limit",
-      "target_limit", "label_limit", "label_name_length_limit", "label_value_length_limit",
-      "keep_dropped_targets", "metric_name_validation_scheme", "metric_name_escaping_scheme",
-      "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
-    ])
-
-  init() {}
-
-  init(_ top: BlockReader, environment: (String) -> String?) {
-    guard let block = top.block("global", Self.keys) else { return }
-    if let interval = block.duration("scrape_interval"), interval > .zero { scrapeInterval = interval }
-    if let timeout = block.duration("scrape_timeout"), timeout > .zero {
-      scrapeTimeout = timeout
-      if timeout > scrapeInterval {
-        block.refuse("scrape_timeout", "global scrape timeout greater than scrape interval")
-      }
-    } else {
-      scrapeTimeout = min(scrapeTimeout, scrapeInterval)
-    }
-    // Rules are evaluated by the receiver; the key is read for its form only.
-    _ = block.duration("evaluation_interval")
-    scrapeProtocols = block.scrapeProtocols("scrape_protocols")
-    scrapeNativeHistograms = block.bool("scrape_native_histograms") ?? scrapeNativeHistograms
-    externalLabels = block.labels("external_labels", refused: ["__name__"]).map { label in
-      ConfiguredLabel(name: label.name, value: expand(label.value, environment))
-    }
-  }
-}
-
 /// One entry of `scrape_configs`.
 public struct ScrapeConfiguration: Sendable {
   /// One entry of `static_configs`.
@@ -79,11 +19,25 @@ public struct ScrapeConfiguration: Sendable {
   public var params: [(name: String, values: [String])] = []
   public var honorLabels = false
   public var honorTimestamps = true
+  /// Whether series with the target's own timestamps get staleness markers too.
+  public var trackTimestampsStaleness = false
   /// In the order of preference; not empty.
   public var scrapeProtocols = ScrapeProtocol.defaults
   /// How an answer is read whose Content-Type says nothing of use; nil: such an answer is an error.
   public var fallbackScrapeProtocol: ScrapeProtocol?
   public var scrapeNativeHistograms = false
+  /// Whether classic histograms become native ones with custom buckets.
+  public var convertClassicHistogramsToNHCB: Bool
+  /// Whether a histogram's classic buckets are taken beside its native ones.
+  public var alwaysScrapeClassicHistograms: Bool
+  /// Buckets of a native histogram, which is made coarser until it has no more; zero: no limit.
+  public var nativeHistogramBucketLimit = 0
+  /// How much wider than the one before it a bucket is at least; histograms that are finer are made coarser.
+  public var nativeHistogramMinBucketFactor = 0.0
+  /// Whether there are `scrape_timeout_seconds`, `scrape_sample_limit` and `scrape_body_size_bytes`.
+  public var extraScrapeMetrics: Bool
+  public var limits: ScrapeLimits
+  public var names: NameRules
   /// Whether targets are asked for gzip.
   public var enableCompression = true
   /// For the labels of targets.
@@ -98,13 +52,10 @@ public struct ScrapeConfiguration: Sendable {
       "job_name", "scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params", "honor_labels",
       "honor_timestamps", "enable_compression", "scrape_protocols", "fallback_scrape_protocol",
       "scrape_native_histograms", "relabel_configs", "metric_relabel_configs", "static_configs", "file_sd_configs",
-    ],
-    known: httpClientKeys + [
-      "track_timestamps_staleness", "body_size_limit", "sample_limit", "label_limit", "label_name_length_limit",
-      "label_value_length_limit",
-      "target_limit", "keep_dropped_targets", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
+      "track_timestamps_staleness", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor",
       "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics",
-      "metric_name_validation_scheme", "metric_name_escaping_scheme",
+    ] + ScrapeLimits.keys + NameRules.keys,
+    known: httpClientKeys + [
       "scrape_failure_log_file", "aws_sd_configs", "azure_sd_configs",
       "consul_sd_configs", "digitalocean_sd_configs", "dns_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
       "ec2_sd_configs", "ecs_sd_configs", "eureka_sd_configs", "gce_sd_configs",
@@ -119,6 +70,13 @@ public struct ScrapeConfiguration: Sendable {
     jobName = block.string("job_name") ?? ""
     scrapeInterval = block.duration("scrape_interval").flatMap { $0 > .zero ? $0 : nil } ?? global.scrapeInterval
     scrapeTimeout = min(global.scrapeTimeout, scrapeInterval)
+    limits = ScrapeLimits(block, inherited: global.limits)
+    names = NameRules(block, inherited: global.names)
+    convertClassicHistogramsToNHCB =
+      block.bool("convert_classic_histograms_to_nhcb") ?? global.convertClassicHistogramsToNHCB
+    alwaysScrapeClassicHistograms =
+      block.bool("always_scrape_classic_histograms") ?? global.alwaysScrapeClassicHistograms
+    extraScrapeMetrics = block.bool("extra_scrape_metrics") ?? global.extraScrapeMetrics
     if jobName.isEmpty { block.refuse("job_name", "a job needs a name") }
     if let timeout = block.duration("scrape_timeout"), timeout > .zero {
       scrapeTimeout = timeout
@@ -138,16 +96,19 @@ public struct ScrapeConfiguration: Sendable {
     honorLabels = block.bool("honor_labels") ?? honorLabels
     honorTimestamps = block.bool("honor_timestamps") ?? honorTimestamps
     enableCompression = block.bool("enable_compression") ?? enableCompression
+    trackTimestampsStaleness = block.bool("track_timestamps_staleness") ?? trackTimestampsStaleness
     scrapeNativeHistograms = block.bool("scrape_native_histograms") ?? global.scrapeNativeHistograms
+    nativeHistogramBucketLimit = block.unsigned("native_histogram_bucket_limit").map { Int(clamping: $0) } ?? 0
+    nativeHistogramMinBucketFactor = block.number("native_histogram_min_bucket_factor") ?? 0
     scrapeProtocols =
       block.scrapeProtocols("scrape_protocols") ?? global.scrapeProtocols
       ?? (scrapeNativeHistograms ? ScrapeProtocol.protobufFirst : ScrapeProtocol.defaults)
     fallbackScrapeProtocol = block.scrapeProtocol("fallback_scrape_protocol", job: jobName)
     params = Self.params(block)
     relabelRules = block.relabelRules(
-      "relabel_configs", null: "empty or null target relabeling rule in scrape config")
+      "relabel_configs", names.scheme, null: "empty or null target relabeling rule in scrape config")
     metricRelabelRules = block.relabelRules(
-      "metric_relabel_configs", null: "empty or null metric relabeling rule in scrape config")
+      "metric_relabel_configs", names.scheme, null: "empty or null metric relabeling rule in scrape config")
     // Rules may make an address of what is none yet.
     let mustBeAddresses = relabelRules.isEmpty
     staticConfigs = block.blocks("static_configs", Self.staticKeys).map {
@@ -197,49 +158,5 @@ public struct ScrapeConfiguration: Sendable {
       return "\"\(shown(target))\" is not a valid hostname: a target is HOST:PORT, without scheme and path"
     }
     return StaticTargets(targets: targets, labels: block.labels("labels"))
-  }
-}
-
-/// Puts variables of the environment in the place of `$NAME` and `${NAME}` as Go's os.Expand does; `$$` is a dollar
-/// sign. A variable that is not there is empty, as Prometheus has it.
-private func expand(_ text: String, _ environment: (String) -> String?) -> String {
-  func isDigit(_ scalar: UnicodeScalar) -> Bool { ("0"..."9").contains(scalar) }
-  func isName(_ scalar: UnicodeScalar) -> Bool {
-    scalar == "_" || isDigit(scalar) || ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
-  }
-  var expanded = String.UnicodeScalarView()
-  var rest = text.unicodeScalars[...]
-  while let scalar = rest.popFirst() {
-    guard scalar == "$", let next = rest.first else {
-      expanded.append(scalar)
-      continue
-    }
-    if next == "$" {
-      rest.removeFirst()
-      expanded.append("$")
-    } else if next == "{", let end = rest.firstIndex(of: "}") {
-      expanded += (environment(String(rest[rest.index(after: rest.startIndex)..<end])) ?? "").unicodeScalars
-      rest = rest[rest.index(after: end)...]
-    } else {
-      // A name that begins with a digit ends with it.
-      let name = isDigit(next) ? rest.prefix(1) : rest.prefix(while: isName)
-      rest = rest[name.endIndex...]
-      expanded += (name.isEmpty ? "$" : environment(String(name)) ?? "").unicodeScalars
-    }
-  }
-  return String(expanded)
-}
-
-extension BlockReader {
-  /// A mapping of label names to values.
-  ///
-  /// - Parameter refused: names that may not stand there.
-  fileprivate func labels(_ key: String, refused: Set<String> = []) -> [ConfiguredLabel] {
-    texts(key).map { label in
-      if label.key.isEmpty || refused.contains(label.key) {
-        problems.add(label.position, path(of: key, label.key), "\"\(label.key)\" is not a valid label name")
-      }
-      return ConfiguredLabel(name: label.key, value: label.text)
-    }
   }
 }

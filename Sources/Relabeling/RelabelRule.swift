@@ -30,6 +30,8 @@ public struct RelabelRule: Sendable {
     public var modulus: UInt64 = 0
     public var targetLabel = ""
     public var replacement = "$1"
+    /// Which names `replace` may give to a label; with others it changes nothing.
+    public var scheme = NameScheme.utf8
 
     public init() {}
   }
@@ -108,6 +110,7 @@ public struct RelabelRule: Sendable {
 
   private func replace(in labels: inout LabelSet, _ scratch: inout Scratch) {
     guard expand(target, replacement, of: scratch.value, &scratch.name, &scratch.result) else { return }
+    guard definition.scheme.isLabelName(scratch.name.span.bytes) else { return }
     set(scratch.name.span.bytes, to: scratch.result.span.bytes, in: &labels)
   }
 
@@ -145,7 +148,7 @@ public struct RelabelRule: Sendable {
 
   /// An empty value takes the label away; what cannot name a label changes nothing.
   private func set(_ name: RawSpan, to value: RawSpan, in labels: inout LabelSet) {
-    guard name.isLabelName else { return }
+    guard NameScheme.utf8.isLabelName(name) else { return }
     guard value.isEmpty else { return labels.set(name, to: value) }
     if let index = labels.index(of: name) { labels.remove(at: index) }
   }
@@ -158,7 +161,8 @@ extension RelabelRule: Equatable {
       ([rule.separator, rule.regex, rule.targetLabel, rule.replacement] + rule.sourceLabels).map { Array($0.utf8) }
     }
     let (one, other) = (left.definition, right.definition)
-    return one.action == other.action && one.modulus == other.modulus && bytes(one) == bytes(other)
+    return one.action == other.action && one.modulus == other.modulus && one.scheme == other.scheme
+      && bytes(one) == bytes(other)
   }
 }
 
@@ -166,11 +170,6 @@ extension RelabelRule: Equatable {
 public struct RelabelFault: Error, CustomStringConvertible {
   public let reason: String
   public var description: String { reason }
-}
-
-extension RawSpan {
-  /// Whether this may name a label: Prometheus 3 takes any UTF-8.
-  fileprivate var isLabelName: Bool { !isEmpty && isUTF8 }
 }
 
 extension [UInt8] {

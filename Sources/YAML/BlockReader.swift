@@ -98,7 +98,11 @@ package struct BlockReader {
   }
 
   package func integer(_ key: String) -> Int? {
-    parsed(key, "a whole number") { text, isPlain in isPlain ? Int(text) : nil }
+    parsed(key, "a whole number") { text, isPlain in isPlain ? Int(yaml: text) : nil }
+  }
+
+  package func number(_ key: String) -> Double? {
+    parsed(key, "a number") { text, isPlain in isPlain ? Double(yaml: text) : nil }
   }
 
   /// A whole number above 0.
@@ -113,11 +117,16 @@ package struct BlockReader {
 
   /// A whole number that is not negative.
   package func unsigned(_ key: String) -> UInt64? {
-    parsed(key, "a whole number that is not negative") { text, isPlain in isPlain ? UInt64(text) : nil }
+    parsed(key, "a whole number that is not negative") { text, isPlain in isPlain ? UInt64(yaml: text) : nil }
   }
 
   package func duration(_ key: String) -> Duration? {
     parsed(key, "a duration such as 15s or 1m30s") { text, _ in Duration(prometheus: text) }
+  }
+
+  /// Bytes.
+  package func byteSize(_ key: String) -> Int? {
+    parsed(key, "a size such as 10MB or 1GiB") { text, _ in Int(prometheusBytes: text) }
   }
 
   private func parsed<Value>(_ key: String, _ expected: String, _ parse: (String, Bool) -> Value?) -> Value? {
