@@ -28,7 +28,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   func start(_ call: HTTPCall, _ request: PreparedRequest, limit: Int) -> Bool {
     guard let context, context.channel.isActive else { return false }
     self.call = call
-    answer = ResponseAssembly(isAnswerToHead: request.isHead, limit: limit)
+    answer = ResponseAssembly(isAnswerToHead: request.isHead, limit: limit, stream: call.stream)
     guard let lengthLine = request.lengthLine else {
       context.writeAndFlush(wrapOutboundOut(request.head), promise: nil)
       return true
@@ -54,9 +54,12 @@ final class ConnectionHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let data = unwrapInboundIn(data)
     defer { pool.buffers.giveReceiving(data) }
-    guard call != nil else { return context.close(promise: nil) }
+    guard let call else { return context.close(promise: nil) }
+    if call.watchesSilence { call.heard() }
     do throws(ResponseFault) {
-      guard let response = try answer.append(data, pool.buffers) else { return awaitRest(context) }
+      guard let response = try answer.append(data, pool.buffers) else {
+        return call.watchesSilence ? () : awaitRest(context)
+      }
       finish(context, response)
     } catch {
       fail(context, error)
@@ -112,7 +115,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// Large rests of answers wake the event loop once, not once for each packet: the kernel tells us when all is there,
   /// when its memory is full, or when the connection has ended.
   private func awaitRest(_ context: ChannelHandlerContext) {
-    guard !hasLowWaterMark, let rest = answer.missing, rest > Self.leastRest else { return }
+    guard call != nil, !hasLowWaterMark, let rest = answer.missing, rest > Self.leastRest else { return }
     setLowWaterMark(context, min(rest, SpareBuffers.receiveCapacity))
   }
 

@@ -10,7 +10,11 @@ public final class HTTPCall: @unchecked Sendable {
   /// As it is sent now: redirects change it.
   private var request: PreparedRequest
   private let limits: HTTPLimits
-  let deadline: NIODeadline
+  let stream: BodyStream?
+  private let end: NIODeadline
+  private let idleTimeout: TimeAmount?
+  /// When the server sent something last.
+  private var lastSign: NIODeadline
   /// Where `Deadlines` has this call.
   var place = 0
   private let pool: ConnectionPool
@@ -25,12 +29,23 @@ public final class HTTPCall: @unchecked Sendable {
   private var isKeptConnection = false
   private var redirects = 0
 
-  init(_ request: PreparedRequest, _ limits: HTTPLimits, _ pool: ConnectionPool) {
+  init(_ request: PreparedRequest, _ limits: HTTPLimits, _ pool: ConnectionPool, _ stream: BodyStream? = nil) {
     self.request = request
     self.limits = limits
     self.pool = pool
-    deadline = .now() + TimeAmount(clamping: limits.timeout)
+    self.stream = stream
+    lastSign = .now()
+    end = lastSign + TimeAmount(clamping: limits.timeout)
+    idleTimeout = limits.idleTimeout.map { TimeAmount(clamping: $0) }
   }
+
+  /// When the call fails; it moves when the server may be silent for a time only.
+  var deadline: NIODeadline { idleTimeout.map { min(end, lastSign + $0) } ?? end }
+
+  /// Whether the server must be heard of now and then.
+  var watchesSilence: Bool { idleTimeout != nil }
+
+  func heard() { lastSign = .now() }
 
   /// Closes the connection and completes the call with `.cancelled`. Nothing happens when it is done. To be called on
   /// its event loop.
@@ -71,7 +86,7 @@ public final class HTTPCall: @unchecked Sendable {
   private func connect() {
     let url = request.request.url
     let bootstrap = ClientBootstrap(group: pool.eventLoop)
-      .connectTimeout(max(deadline - .now(), .milliseconds(1)))
+      .connectTimeout(max(end - .now(), .milliseconds(1)))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.recvAllocator, value: ReceiveAllocator(pool.buffers))
       .channelOption(.maxMessagesPerRead, value: 1)
@@ -165,6 +180,7 @@ public final class HTTPCall: @unchecked Sendable {
 
   private func finish(_ outcome: Outcome) {
     isFinished = true
+    stream?.isStopped = true
     pool.deadlines.remove(self)
     connection = nil
     connecting = []

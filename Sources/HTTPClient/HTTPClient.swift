@@ -53,11 +53,44 @@ public final class HTTPClient: Sendable {
     return call
   }
 
+  /// The same, but the body of a 200 is not gathered: `onPart` is called on the event loop with bytes of it as they
+  /// come, decompressed and in order; the answer of `completion` has no body then. Before the first part, `onHead` gets
+  /// that answer. Other answers are gathered, up to 1 MiB.
+  ///
+  /// The connection is not read while `onPart` runs, so that a large body takes little memory. A part that nobody
+  /// holds when `onPart` returns saves an allocation. `limits.bodyBytes` bounds all parts together.
+  @discardableResult
+  public func send(
+    _ request: PreparedRequest, limits: HTTPLimits, on eventLoop: any EventLoop,
+    onHead: @escaping (HTTPResponse) -> Void = { _ in }, onPart: @escaping (ByteBuffer) -> Void,
+    completion: @escaping (Result<HTTPResponse, HTTPClientError>) -> Void
+  ) -> HTTPCall {
+    eventLoop.preconditionInEventLoop()
+    let call = HTTPCall(request, limits, pool(of: eventLoop), BodyStream(onHead: onHead, onPart: onPart))
+    call.start(completion)
+    return call
+  }
+
   /// Sends a request and gathers the answer, as the other `send` does. When the task is cancelled, the connection is
   /// closed and the call throws at once. Requests for one server share the connections of one event loop.
   public func send(_ request: HTTPRequest, limits: HTTPLimits) async throws(HTTPClientError) -> HTTPResponse {
+    try await send(request, limits, nil)
+  }
+
+  /// Sends a request and gives the body of a 200 as it comes: `onPart` is called on an event loop with bytes of it,
+  /// decompressed, in order; the answer's own body is empty then. `limits.bodyBytes` bounds all parts together. When
+  /// the task is cancelled, the connection is closed.
+  public func send(
+    _ request: HTTPRequest, limits: HTTPLimits, onPart: @escaping @Sendable (ByteBuffer) -> Void
+  ) async throws(HTTPClientError) -> HTTPResponse {
+    try await send(request, limits, BodyStream(onHead: { _ in }, onPart: onPart))
+  }
+
+  private func send(
+    _ request: HTTPRequest, _ limits: HTTPLimits, _ stream: BodyStream?
+  ) async throws(HTTPClientError) -> HTTPResponse {
     let eventLoop = eventLoops[Int(UInt(bitPattern: Origin(request.url).hashValue) % UInt(eventLoops.count))]
-    let call = HTTPCall(PreparedRequest(request), limits, pool(of: eventLoop))
+    let call = HTTPCall(PreparedRequest(request), limits, pool(of: eventLoop), stream)
     return try await withTaskCancellationHandler {
       await withCheckedContinuation { waiter in
         eventLoop.execute { call.start { waiter.resume(returning: $0) } }
@@ -65,19 +98,6 @@ public final class HTTPClient: Sendable {
     } onCancel: {
       eventLoop.execute { call.cancel() }
     }.get()
-  }
-
-  /// Sends a request and gives the body of a 200 as it comes: `onPart` is called on an event loop with bytes of it,
-  /// decompressed, in order; the answer's own body is empty then. `limits.bodyBytes` bounds what is not handed on.
-  public func send(
-    _ request: HTTPRequest, limits: HTTPLimits, onPart: @escaping @Sendable (ByteBuffer) -> Void
-  ) async throws(HTTPClientError) -> HTTPResponse {
-    var response = try await send(request, limits: limits)
-    if response.status == 200 {
-      onPart(response.body)
-      response.body = ByteBuffer()
-    }
-    return response
   }
 
   /// Closes the idle connections. Requests under way still get their answers; new ones are refused.

@@ -27,13 +27,17 @@ public struct HTTPRequest: Sendable {
 public struct HTTPLimits: Sendable {
   /// From the call until the last byte of the body, redirects included.
   public var timeout: Duration
-  /// Bytes of the body after decompression; a longer one is `HTTPClientError.bodyTooLarge`.
+  /// How long the server may send nothing, from the call on; nil: as long as `timeout`.
+  public var idleTimeout: Duration?
+  /// Bytes of the body after decompression; a longer one is `HTTPClientError.bodyTooLarge`. `Int.max`: as long as it
+  /// likes.
   public var bodyBytes: Int
   /// 0: a redirect is returned as it is.
   public var redirects: Int
 
-  public init(timeout: Duration, bodyBytes: Int, redirects: Int = 10) {
+  public init(timeout: Duration, bodyBytes: Int, redirects: Int = 10, idleTimeout: Duration? = nil) {
     self.timeout = timeout
+    self.idleTimeout = idleTimeout
     self.bodyBytes = bodyBytes
     self.redirects = redirects
   }

@@ -3,9 +3,15 @@ import Compression
 import NIOCore
 
 /// Puts one answer together from what a connection receives: decompressed, and within the limit.
+///
+/// With a `BodyStream`, the body of a 200 is not put together but goes out as it comes.
 struct ResponseAssembly {
   private var reader: ResponseReader
   private let limit: Int
+  private let stream: BodyStream?
+  /// Whether the body of this answer goes out as it comes.
+  private var isStreamed = false
+  private var streamedBytes = 0
   private var status = 0
   /// What came and is no whole line yet.
   private var unread = ByteBuffer()
@@ -22,9 +28,10 @@ struct ResponseAssembly {
   /// A server's `Content-Length` is believed up to here when room is made; beyond, the room grows with what comes.
   private static let maximumReserve = 1 << 20
 
-  init(isAnswerToHead: Bool, limit: Int) {
+  init(isAnswerToHead: Bool, limit: Int, stream: BodyStream? = nil) {
     reader = ResponseReader(isAnswerToHead: isAnswerToHead)
     self.limit = max(limit, 0)
+    self.stream = stream
   }
 
   /// Bytes that are still to come; nil when that is not known.
@@ -45,9 +52,13 @@ struct ResponseAssembly {
       case .head(let head):
         status = head.status
         isKeepAlive = head.isKeepAlive
+        isStreamed = stream != nil && status == 200
+        if isStreamed {
+          stream?.onHead(HTTPResponse(status: status, fields: input.part(head.fields), body: ByteBuffer()))
+        }
         if let length = reader.missing, !head.isGzip {
-          guard length <= limit else { throw .tooLarge(status: status) }
-          if length <= bytes.byteCount - position {
+          guard length <= bodyLimit else { throw .tooLarge(status: status) }
+          if !isStreamed, length <= bytes.byteCount - position {
             if position + length < bytes.byteCount { isKeepAlive = false }
             return HTTPResponse(
               status: status, fields: input.part(head.fields), body: input.part(position..<position + length))
@@ -55,7 +66,13 @@ struct ResponseAssembly {
         }
         collect(bytes.extracting(head.fields), head, buffers)
       case .content(let range):
-        try append(bytes.extracting(range))
+        if isStreamed, gunzip == nil {
+          try pass(input.part(range))
+        } else {
+          try append(bytes.extracting(range), buffers)
+        }
+        // What comes now is for nobody.
+        if stream?.isStopped == true { return nil }
       case .end:
         if position < bytes.byteCount { isKeepAlive = false }
         return try finish(buffers)
@@ -84,26 +101,43 @@ struct ResponseAssembly {
   }
 
   private mutating func collect(_ fields: RawSpan, _ head: ResponseHead, _ buffers: SpareBuffers) {
-    if head.isGzip { gunzip = buffers.takeGunzip(limit: limit) }
-    let reserve = min(reader.missing ?? 0, ResponseAssembly.maximumReserve)
+    if head.isGzip { gunzip = buffers.takeGunzip(limit: bodyLimit) }
+    let reserve = isStreamed ? 0 : min(reader.missing ?? 0, ResponseAssembly.maximumReserve)
     collected = buffers.takeCollecting(fields.byteCount + reserve)
     collected.writeBytes(fields)
     fieldBytes = fields.byteCount
   }
 
-  private mutating func append(_ content: RawSpan) throws(ResponseFault) {
+  /// The limit of this answer's body: one that is no part of a stream need not be longer than a few words.
+  private var bodyLimit: Int {
+    stream == nil || isStreamed ? limit : min(limit, ResponseAssembly.maximumReserve)
+  }
+
+  private mutating func append(_ content: RawSpan, _ buffers: SpareBuffers) throws(ResponseFault) {
     guard let gunzip else {
-      guard content.byteCount <= limit - (collected.readableBytes - fieldBytes) else { throw .tooLarge(status: status) }
+      guard content.byteCount <= bodyLimit - (collected.readableBytes - fieldBytes) else {
+        throw .tooLarge(status: status)
+      }
       collected.writeBytes(content)
       return
     }
     do throws(GunzipError) {
-      try gunzip.feed(content) { fill in
-        collected.writeWithUnsafeMutableBytes(minimumWritableBytes: Gunzip.room, fill)
+      if isStreamed, let stream {
+        try stream.pass(content, gunzip, buffers)
+      } else {
+        try gunzip.feed(content) { fill in
+          collected.writeWithUnsafeMutableBytes(minimumWritableBytes: Gunzip.room, fill)
+        }
       }
     } catch {
       throw ResponseFault(error, status: status)
     }
+  }
+
+  private mutating func pass(_ content: ByteBuffer) throws(ResponseFault) {
+    guard content.readableBytes <= limit - streamedBytes else { throw .tooLarge(status: status) }
+    streamedBytes += content.readableBytes
+    if let stream, !stream.isStopped { stream.onPart(content) }
   }
 
   private mutating func finish(_ buffers: SpareBuffers) throws(ResponseFault) -> HTTPResponse {
