@@ -3,7 +3,7 @@ import Exposition
 
 /// What discovery found for one job, after the job's `relabel_configs`.
 public struct JobTargets: Sendable {
-  /// So many dropped targets are kept to be shown; all are counted.
+  /// So many dropped targets are kept to be shown where the job does not say; all are counted.
   private static let shownDropped = 100
 
   public let jobName: String
@@ -23,7 +23,8 @@ public struct JobTargets: Sendable {
 
   public init(of job: ScrapeConfiguration, groups: [TargetGroup]) {
     jobName = job.jobName
-    targetLimit = 0
+    targetLimit = job.limits.targets
+    let shownDropped = job.limits.droppedTargets > 0 ? job.limits.droppedTargets : Self.shownDropped
     let start = ContinuousClock.now
     defer { syncDuration = .now - start }
     var seen: Set<Identity> = []
@@ -36,7 +37,7 @@ public struct JobTargets: Sendable {
             if seen.insert(identity).inserted { active.append(target) }
           } else {
             droppedCount += 1
-            if dropped.count < Self.shownDropped { dropped.append(discovered) }
+            if dropped.count < shownDropped { dropped.append(discovered) }
           }
         } catch {
           faultCount += 1

@@ -30,9 +30,9 @@ public struct Target: Sendable {
   public var trackTimestampsStaleness = false
   /// Whether each scrape says what it was bounded by, and how long its body was.
   public var extraScrapeMetrics = false
-  public var nameScheme = NameScheme.utf8
-  /// How the target is to write names that are not legacy ones: the parameter `escaping` of the request's Accept.
-  public var escapingScheme = "allow-utf-8"
+  public var names = NameRules()
+  /// How fine native histograms may be.
+  public var histogramResolution = HistogramResolution(buckets: 0, factor: 0)
 
   public init(
     jobName: String, discoveredLabels: LabelSet, labels: LabelSet, scrapeURL: String, interval: Duration,
@@ -105,6 +105,12 @@ public struct Target: Sendable {
     fallbackScrapeProtocol = job.fallbackScrapeProtocol
     scrapeNativeHistograms = job.scrapeNativeHistograms
     enableCompression = job.enableCompression
+    limits = job.limits
+    trackTimestampsStaleness = job.trackTimestampsStaleness
+    extraScrapeMetrics = job.extraScrapeMetrics
+    names = job.names
+    histogramResolution = HistogramResolution(
+      buckets: job.nativeHistogramBucketLimit, factor: job.nativeHistogramMinBucketFactor)
   }
 
   private static func duration(_ name: String, _ text: String) throws(TargetFault) -> Duration {

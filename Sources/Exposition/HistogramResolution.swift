@@ -169,4 +169,3 @@ private struct Decoded {
     output.append(field: isFloat ? side.counts : side.deltas, counts)
   }
 }
-

@@ -1,5 +1,5 @@
 import Bytes
-import Discovery
+import Configuration
 import Exposition
 
 /// What the labels of a series may be, in number, length and characters, in the words of Prometheus.
@@ -42,25 +42,25 @@ extension LabelSet {
   func isValid(in scheme: NameScheme) -> Bool {
     guard scheme == .legacy else { return true }
     for index in 0..<count {
-      guard name(at: index).isLegacyName(withColons: false) else { return false }
-      if name(at: index).equals("__name__"), !value(at: index).isLegacyName(withColons: true) { return false }
+      guard scheme.isLabelName(name(at: index)) else { return false }
+      if name(at: index).equals("__name__"), !value(at: index).isLegacyMetricName { return false }
     }
     return true
   }
 }
 
 extension RawSpan {
-  fileprivate func isLegacyName(withColons: Bool) -> Bool {
-    guard byteCount > 0, !(UInt8(ascii: "0")...UInt8(ascii: "9") ~= self[0]) else { return false }
-    for offset in 0..<byteCount {
-      switch self[offset] {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"):
-        continue
-      case UInt8(ascii: ":") where withColons: continue
-      default: return false
-      }
+  /// Whether it is a label's name, but for colons.
+  fileprivate var isLegacyMetricName: Bool {
+    var start = 0
+    while start < byteCount {
+      let end = firstIndex(of: UInt8(ascii: ":"), from: start) ?? byteCount
+      // Behind a colon, digits may begin.
+      var first = start
+      if start > 0 { while first < end, UInt8(ascii: "0")...UInt8(ascii: "9") ~= self[first] { first += 1 } }
+      guard first == end || NameScheme.legacy.isLabelName(extracting(first..<end)) else { return false }
+      start = end + 1
     }
-    return true
+    return byteCount > 0
   }
 }

@@ -16,7 +16,7 @@ public struct ScrapeRequest: Sendable {
   /// Whether the answer may come compressed.
   public var acceptsGzip = true
   /// How names are to be written that are not legacy ones.
-  public var escapingScheme = "allow-utf-8"
+  public var escaping = NameEscaping.allowUTF8
 
   /// The headers of the request.
   public var headers: [(name: String, value: String)] {
@@ -30,7 +30,8 @@ public struct ScrapeRequest: Sendable {
 
   /// Weights the protocols as Prometheus does: from 0.6 down, and anything else below the last.
   private var accept: String {
-    (protocols.map { $0.mediaType(escaping: escapingScheme) } + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }.joined(separator: ",")
+    (protocols.map { $0.mediaType(escaping: escaping.rawValue) } + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }
+      .joined(separator: ",")
   }
 }
 

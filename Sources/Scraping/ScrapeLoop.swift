@@ -118,7 +118,7 @@ final class ScrapeLoop: @unchecked Sendable {
     wanted = target
     fetch = nil
     if old.honorLabels != target.honorLabels || old.metricRelabelRules != target.metricRelabelRules
-      || old.limits != target.limits || old.nameScheme != target.nameScheme
+      || old.limits != target.limits || old.names != target.names
     {
       mustForgetLines = true
     }
@@ -167,7 +167,7 @@ final class ScrapeLoop: @unchecked Sendable {
     var request = ScrapeRequest(
       url: target.scrapeURL, timeout: target.timeout, bodyLimit: limit > 0 ? limit - 1 : environment.bodyLimit,
       userAgent: environment.userAgent)
-    request.escapingScheme = target.escapingScheme
+    request.escaping = target.names.escaping
     request.protocols = target.scrapeProtocols
     request.acceptsGzip = target.enableCompression
     let result: Result<ScrapeFetch, ScrapeError>

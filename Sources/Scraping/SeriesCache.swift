@@ -1,5 +1,5 @@
 import Bytes
-import Discovery
+import Configuration
 import Exposition
 import Relabeling
 
@@ -77,13 +77,10 @@ package struct SeriesCache {
     /// `metric_relabel_configs`.
     package var rules: RelabelRules
     package var limits = ScrapeLimits() {
-      didSet {
-        sampleLimit = limits.samples > 0 ? limits.samples : .max
-        histograms = HistogramResolution(buckets: limits.histogramBuckets, factor: limits.histogramBucketFactor)
-      }
+      didSet { sampleLimit = limits.samples > 0 ? limits.samples : .max }
     }
     private(set) var sampleLimit = Int.max
-    private(set) var histograms = HistogramResolution(buckets: 0, factor: 0)
+    package var histograms = HistogramResolution(buckets: 0, factor: 0)
     package var names = NameScheme.utf8
     /// Of the scrape, milliseconds since the epoch.
     package var time: Int64

@@ -165,7 +165,8 @@ extension SeriesCache.Terms {
       labels: target.labels, honorLabels: target.honorLabels, honorTimestamps: target.honorTimestamps,
       rules: target.metricRelabelRules, time: time)
     tracksTimestamps = target.trackTimestampsStaleness
-    names = target.nameScheme
-    if target.limits != limits { limits = target.limits }
+    names = target.names.scheme
+    histograms = target.histogramResolution
+    limits = target.limits
   }
 }

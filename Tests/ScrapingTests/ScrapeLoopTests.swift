@@ -98,12 +98,15 @@ private struct FakeFetcher: ScrapeFetcher {
     sink: sink, fetcher: FakeFetcher(requests: continuation, answer: text("m 1\n")),
     group: MultiThreadedEventLoopGroup.singleton, userAgent: "pilotfish/1", hostname: "h")
   var iterator = requests.makeAsyncIterator()
-  manager.apply([target(), target(), target("k", url: "http://b/metrics", instance: "b")])
+  manager.apply([
+    JobTargets(jobName: "j", active: [target(), target()]),
+    JobTargets(jobName: "k", active: [target("k", url: "http://b/metrics", instance: "b")]),
+  ])
   #expect(manager.snapshot().map(\.target.jobName) == ["j", "k"])
   for _ in 0..<8 { _ = await iterator.next() }
 
   // Gone, and another URL for the same series.
-  manager.apply([target(url: "http://c/metrics")])
+  manager.apply([JobTargets(jobName: "j", active: [target(url: "http://c/metrics")])])
   while let request = await iterator.next(), request.url != "http://c/metrics" {}
   while let request = await iterator.next(), request.url != "http://c/metrics" {}
   let status = manager.snapshot()
@@ -128,7 +131,7 @@ private struct FakeFetcher: ScrapeFetcher {
   let manager = ScrapeManager(
     sink: sink, fetcher: FakeFetcher(requests: continuation, answer: nil),
     group: MultiThreadedEventLoopGroup.singleton, userAgent: "pilotfish/1", hostname: "h")
-  manager.apply([target()])
+  manager.apply([JobTargets(jobName: "j", active: [target()])])
   var iterator = requests.makeAsyncIterator()
   _ = await iterator.next()
   await manager.stop(within: .milliseconds(1))
