@@ -8,6 +8,16 @@ public enum ExpositionEntry: Sendable {
   case help, type, unit
 }
 
+/// Where a parser of one of the text formats is between two parts of an exposition.
+public struct ParserState: Sendable {
+  /// What the last TYPE line said.
+  var type = MetricType.untyped
+  /// Whether the exposition has said that it ends.
+  public internal(set) var isEnded = false
+
+  public init() {}
+}
+
 /// Reads one exposition from front to back, whatever its format, with the verdicts of Prometheus 3's own parser: one
 /// fault refuses the whole.
 ///

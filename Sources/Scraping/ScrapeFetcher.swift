@@ -109,9 +109,23 @@ public protocol ScrapeFetcher: Sendable {
   func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch
 }
 
-/// Fetches a target: to be called on the event loop, where the answer is given once. Gives what breaks it off; it is of
-/// no effect after the answer.
-public typealias ScrapeFetch = (any EventLoop, @escaping (Result<ScrapeAnswer, ScrapeError>) -> Void) -> () -> Void
+/// Fetches a target: to be called on the event loop, where the answer is given once, and before it, if that comes in
+/// parts, these. Gives what breaks it off; it is of no effect after the answer.
+public typealias ScrapeFetch = (
+  _ eventLoop: any EventLoop, _ onPart: @escaping (ScrapePart) -> Void,
+  _ completion: @escaping (Result<ScrapeAnswer, ScrapeError>) -> Void
+) -> () -> Void
+
+/// What comes of an answer with the status 200 before it is complete: the head first. The answer itself has no body
+/// then.
+public enum ScrapePart: Sendable {
+  /// - Parameters:
+  ///   - contentType: the header of that name; nil when there is none.
+  ///   - length: of the body in bytes, if it is known.
+  case head(contentType: String?, length: Int?)
+  /// Decompressed.
+  case bytes(ByteBuffer)
+}
 
 /// What there is of a target.
 public enum ScrapeAnswer: Sendable {

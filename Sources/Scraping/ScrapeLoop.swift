@@ -156,7 +156,9 @@ final class ScrapeLoop: @unchecked Sendable {
     switch prepared(target) {
     case .failure(let error): store(.failure(error), of: target, at: timestamp, start, startTime)
     case .success(let fetch):
-      cancelScrape = fetch(eventLoop) { self.store($0, of: target, at: timestamp, start, startTime) }
+      cancelScrape = fetch(
+        eventLoop, { self.take($0, of: target, at: timestamp) },
+        { self.store($0, of: target, at: timestamp, start, startTime) })
     }
   }
 
@@ -174,6 +176,11 @@ final class ScrapeLoop: @unchecked Sendable {
     do { result = .success(try environment.fetcher.prepare(request)) } catch { result = .failure(error) }
     fetch = result
     return result
+  }
+
+  private func take(_ part: ScrapePart, of target: Target, at timestamp: Int64) {
+    guard isScraping, !hasEnded else { return }
+    scraper.take(part, of: target, fallback: target.fallbackScrapeProtocol?.format, at: timestamp)
   }
 
   private func store(

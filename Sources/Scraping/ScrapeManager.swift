@@ -6,9 +6,9 @@ import Synchronization
 
 /// Keeps one scrape loop for each target, and follows what discovery finds.
 public final class ScrapeManager: Sendable {
-  /// Bodies longer than this fail their scrape: 128 MiB after decompression, a million series and more. Prometheus
-  /// has no limit by default; an endless body must not take the host's memory.
-  public static let defaultBodyLimit = 128 << 20
+  /// Where a job has no `body_size_limit`, bodies longer than this fail their scrape: 1 GiB after decompression,
+  /// millions of series. Prometheus has no limit by default; an endless body must not take the host's memory.
+  public static let defaultBodyLimit = 1 << 30
 
   private struct Key: Hashable {
     var labels: LabelSet

@@ -76,10 +76,8 @@ package struct SeriesCache {
     package var tracksTimestamps = false
     /// `metric_relabel_configs`.
     package var rules: RelabelRules
-    package var limits = ScrapeLimits() {
-      didSet { sampleLimit = limits.samples > 0 ? limits.samples : .max }
-    }
-    private(set) var sampleLimit = Int.max
+    package var limits = ScrapeLimits()
+    var sampleLimit: Int { limits.samples > 0 ? limits.samples : .max }
     package var histograms = HistogramResolution(buckets: 0, factor: 0)
     package var names = NameScheme.utf8
     /// Of the scrape, milliseconds since the epoch.
@@ -97,6 +95,8 @@ package struct SeriesCache {
     }
   }
 
+  /// Samples of a scrape for which there is room beside its lines: those about the scrape itself.
+  private static let moreSamples = 16
   /// Explicit timestamps may be so far ahead, in milliseconds: 10 minutes, as in Prometheus.
   private static let furthestAhead: Int64 = 600_000
 
@@ -123,7 +123,12 @@ package struct SeriesCache {
   /// Counts scrapes.
   private var generation: UInt32 = 1
 
+  /// Whether the metadata that is known is not what the last exposition said, which came in parts.
+  var isMetadataOld = false
+
   // Of the scrape that runs.
+  /// Where it is, when its exposition comes in parts.
+  var parts: Parts?
   var exceeded: Exceeded = []
   var cursor = 0
   var nextLines: [Line] = []
@@ -150,6 +155,8 @@ package struct SeriesCache {
     samples.removeAll(keepingCapacity: true)
     attachments.removeAll(keepingCapacity: true)
     released.removeAll(keepingCapacity: true)
+    // As many as last time, most likely.
+    samples.reserveCapacity(lines.count + Self.moreSamples)
     cursor = 0
     hasDiverged = false
     exceeded = []
@@ -250,6 +257,7 @@ package struct SeriesCache {
     attachments.removeAll(keepingCapacity: true)
     // Those of this scrape were not appended.
     exemplars.removeAll()
+    if let parts, parts.readsMetadata { metadata = parts.before }
     for entry in explicit.reversed() { records[Int(entry.record)].lastTimestamp = entry.lastTimestamp }
     for index in created { release(Int(index)) }
     for index in records.indices where !records[index].isFree {
@@ -265,6 +273,7 @@ package struct SeriesCache {
   }
 
   private mutating func forgetScrape() {
+    parts = nil
     created.removeAll(keepingCapacity: true)
     explicit.removeAll(keepingCapacity: true)
     metadata.forgetPlaces()
@@ -277,6 +286,9 @@ package struct SeriesCache {
     lineByHash = [:]
     recordBySeries = [:]
   }
+
+  /// What this scrape exceeded does not count.
+  mutating func forgetExceeded() { exceeded = [] }
 
   // MARK: Series about the scrape
 

@@ -29,6 +29,24 @@ struct TargetScraper {
     var bodySize: Int
   }
 
+  /// An answer that comes in parts.
+  private struct Arrival {
+    var contentType: String?
+    /// Of the body in bytes, if it is known.
+    var length: Int?
+    /// Bytes that have come.
+    var size = 0
+    /// What waits to be whole; nil when the first part was all.
+    var parts: ExpositionParts?
+    var counts = SeriesCache.Counts()
+    var fault: ScrapeError?
+
+    init(contentType: String?, length: Int?) {
+      self.contentType = contentType
+      self.length = length
+    }
+  }
+
   private(set) var cache: SeriesCache
   var metadata: TargetMetadata { cache.metadata }
   private let sink: any SampleSink
@@ -40,6 +58,8 @@ struct TargetScraper {
   private let scratch: ScrapeScratch
   /// The timestamp of the last scrape, milliseconds since the epoch; nil before the first.
   private(set) var lastTimestamp: Int64?
+  /// What has come of the answer to the scrape that runs.
+  private var arrival: Arrival?
   /// The fingerprint of the metadata that was shared.
   private var saidHash = SeriesHash.none
 
@@ -72,52 +92,123 @@ struct TargetScraper {
   /// Parses all lines anew in the next scrape, for the target's rules have changed.
   mutating func forgetLines() { cache.forgetLines() }
 
-  /// Stores what the target answered, or that it did not.
+  // MARK: An answer
+
+  /// Takes a part of the target's answer, before `store` is called.
   ///
   /// - Parameters:
   ///   - fallback: what an answer without a usable Content-Type is taken for; nil makes it a failure.
   ///   - time: of the scrape, milliseconds since the epoch.
-  ///   - elapsed: gives how long the scrape took, when all is parsed.
+  mutating func take(_ part: ScrapePart, of target: Target, fallback: ExpositionFormat? = nil, at time: Int64) {
+    switch part {
+    case .head(let contentType, let length):
+      arrival = Arrival(contentType: contentType, length: length)
+    case .bytes(let bytes):
+      guard var arrival, bytes.readableBytes > 0 else { return }
+      self.arrival = nil
+      do throws(ScrapeError) {
+        try take(bytes, &arrival, of: target, fallback, at: time)
+      } catch {
+        arrival.fault = error
+      }
+      arrival.size += bytes.readableBytes
+      self.arrival = arrival
+    }
+  }
+
+  private mutating func take(
+    _ part: ByteBuffer, _ arrival: inout Arrival, of target: Target, _ fallback: ExpositionFormat?, at time: Int64
+  ) throws(ScrapeError) {
+    // Behind a fault only the length is of interest.
+    if arrival.fault != nil { return }
+    let isFirst = arrival.size == 0
+    if isFirst {
+      begin(target)
+      let response = ScrapeResponse(status: 200, contentType: arrival.contentType, body: part)
+      let format = try response.format(fallback: fallback)
+      let terms = SeriesCache.Terms(target, at: time)
+      if part.readableBytes == arrival.length {
+        return try read(part, as: format, terms, &arrival.counts)
+      }
+      cache.beginParts()
+      arrival.parts = ExpositionParts(format, terms)
+    }
+    try part.withUnsafeReadableBytes { bytes throws(ScrapeError) in
+      try arrival.parts?.take(RawSpan(_unsafeBytes: bytes), &cache, &arrival.counts)
+    }
+  }
+
+  private mutating func read(
+    _ body: ByteBuffer, as format: ExpositionFormat, _ terms: SeriesCache.Terms, _ counts: inout SeriesCache.Counts
+  ) throws(ScrapeError) {
+    try body.withUnsafeReadableBytes { bytes throws(ScrapeError) in
+      try cache.read(RawSpan(_unsafeBytes: bytes), as: format, terms, counts: &counts)
+    }
+  }
+
+  /// Stores what the target answered, or that it did not.
+  ///
+  /// - Parameter elapsed: gives how long the scrape took, when all is parsed.
   /// - Returns: why the scrape counts as failed; nil when it is good.
   mutating func store(
     _ answer: Result<ScrapeResponse, ScrapeError>, of target: Target, fallback: ExpositionFormat? = nil, at time: Int64,
     elapsed: () -> Duration
   ) -> ScrapeError? {
+    if var arrival, arrival.size > 0 {
+      self.arrival = nil
+      finish(&arrival, answer, target, at: time, elapsed: elapsed)
+      return arrival.fault
+    }
+    arrival = nil
     let bodySize = (try? answer.get()).map { $0.status == 200 ? $0.body.readableBytes : 0 } ?? 0
-    return store(of: target, bodySize: bodySize, at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
+    return store(of: target, bodySize: bodySize, at: time, elapsed: elapsed) { scraper, counts throws(ScrapeError) in
       let response = try answer.get()
       let format = try response.format(fallback: fallback)
-      let terms = SeriesCache.Terms(target, at: time)
-      try response.body.withUnsafeReadableBytes { bytes throws(ScrapeError) in
-        try cache.read(RawSpan(_unsafeBytes: bytes), as: format, terms, counts: &counts)
-      }
+      try scraper.read(response.body, as: format, SeriesCache.Terms(target, at: time), &counts)
     }
+  }
+
+  /// Ends a scrape whose parts were taken.
+  private mutating func finish(
+    _ arrival: inout Arrival, _ answer: Result<ScrapeResponse, ScrapeError>, _ target: Target, at time: Int64,
+    elapsed: () -> Duration
+  ) {
+    if case .failure(let error) = answer {
+      // To Prometheus, which reads nothing before all is there, this is no scrape of samples.
+      cache.forgetExceeded()
+      arrival = Arrival(contentType: nil, length: nil)
+      arrival.fault = error
+    } else if arrival.fault == nil {
+      do throws(ScrapeError) { try arrival.parts?.end(&cache, &arrival.counts) } catch { arrival.fault = error }
+    }
+    finish(target, arrival.counts, arrival.fault, bodySize: arrival.size, at: time, elapsed: elapsed)
   }
 
   /// Stores what collectors of this process wrote, as if the target had answered it.
   mutating func store(
     writers: [MetricWriter], of target: Target, at time: Int64, elapsed: () -> Duration
   ) -> ScrapeError? {
-    store(of: target, bodySize: 0, at: time, elapsed: elapsed) { cache, counts throws(ScrapeError) in
-      try cache.read(writers, SeriesCache.Terms(target, at: time), counts: &counts)
+    store(of: target, bodySize: 0, at: time, elapsed: elapsed) { scraper, counts throws(ScrapeError) in
+      try scraper.cache.read(writers, SeriesCache.Terms(target, at: time), counts: &counts)
     }
   }
 
   private mutating func store(
     of target: Target, bodySize: Int, at time: Int64, elapsed: () -> Duration,
-    _ read: (inout SeriesCache, inout SeriesCache.Counts) throws(ScrapeError) -> Void
+    _ read: (inout TargetScraper, inout SeriesCache.Counts) throws(ScrapeError) -> Void
   ) -> ScrapeError? {
     begin(target)
     var counts = SeriesCache.Counts()
     var fault: ScrapeError?
-    do throws(ScrapeError) { try read(&cache, &counts) } catch { fault = error }
+    do throws(ScrapeError) { try read(&self, &counts) } catch { fault = error }
     finish(target, counts, fault, bodySize: bodySize, at: time, elapsed: elapsed)
     return fault
   }
 
   private mutating func begin(_ target: Target) {
     pinReports(withExtra: target.extraScrapeMetrics)
-    cache.exchangeSamples(&scratch.samples)
+    var samples = scratch.take()
+    cache.exchangeSamples(&samples)
     cache.begin()
   }
 
@@ -136,13 +227,27 @@ struct TargetScraper {
       sampleLimit: target.limits.samples, bodySize: fault?.isBodyTooLarge == true ? -1 : bodySize)
     for (index, series) in pinned.enumerated() { cache.report(series, Self.reports[index].value(report), at: time) }
     flush()
-    cache.exchangeSamples(&scratch.samples)
+    giveSamplesBack()
     lastTimestamp = time
   }
 
-  /// Ends all series of the target with staleness markers one interval after the last scrape.
+  private mutating func giveSamplesBack() {
+    var samples: [Sample] = []
+    cache.exchangeSamples(&samples)
+    scratch.give(samples)
+  }
+
+  /// Ends all series of the target with staleness markers one interval after the last scrape. A scrape whose parts are
+  /// on their way is given up.
   mutating func end(interval: Duration) {
-    cache.end(at: (lastTimestamp ?? 0) + interval.nanoseconds / 1_000_000)
+    let end = (lastTimestamp ?? 0) + interval.nanoseconds / 1_000_000
+    if let arrival, arrival.size > 0 {
+      cache.fail(at: end)
+      flush()
+      giveSamplesBack()
+    }
+    arrival = nil
+    cache.end(at: end)
     flush()
   }
 
@@ -152,11 +257,23 @@ struct TargetScraper {
   }
 }
 
-/// Memory that the targets of one event loop use in turn: only one of them stores samples at a time.
+/// Memory for samples that the targets of one event loop use in turn.
 ///
 /// `@unchecked Sendable`: it is touched on that event loop only.
 final class ScrapeScratch: @unchecked Sendable {
-  var samples: [Sample] = []
+  /// Room for more samples than that is not kept.
+  private static let keptCapacity = 1 << 17
+  /// So many scrapes run at a time, mostly, whose answers come in parts.
+  private static let keptCount = 4
+
+  private var spare: [[Sample]] = []
+
+  func take() -> [Sample] { spare.popLast() ?? [] }
+
+  func give(_ samples: [Sample]) {
+    guard samples.capacity <= Self.keptCapacity, spare.count < Self.keptCount else { return }
+    spare.append(samples)
+  }
 }
 
 extension SeriesCache.Terms {

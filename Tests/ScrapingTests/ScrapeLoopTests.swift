@@ -27,7 +27,7 @@ private struct FakeFetcher: ScrapeFetcher {
   let answer: ScrapeResponse?
 
   func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch {
-    { eventLoop, completion in
+    { eventLoop, _, completion in
       requests.yield(request)
       if let answer {
         eventLoop.assumeIsolated().execute { completion(.success(.response(answer))) }
