@@ -45,17 +45,19 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "HTTPClient",
+        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics", "HTTPClient",
         "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 
     floor("Web", ["YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
-    floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
+    floor(
+      "Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Selectors", "Exposition", "Bytes"] + nio),
     floor(
       "Discovery", ["Configuration", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log] + nio),
     floor("Configuration", ["HTTPClient", "Relabeling", "YAML", "Exposition", "Flags"]),
+    floor("Selectors", ["Exposition", "Patterns", "Bytes"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("YAML", ["CYAML"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
@@ -98,6 +100,7 @@ let package = Package(
     tests(of: "Scraping", ["Configuration"]),
     tests(of: "Discovery", ["Configuration", "HTTPClient", "Exposition", log] + nio),
     tests(of: "Configuration", ["YAML", "Flags", "Relabeling", "Exposition"]),
+    tests(of: "Selectors", ["Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
     tests(of: "HTTPClient", nio + ["Compression", "Bytes"]),

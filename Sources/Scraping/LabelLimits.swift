@@ -43,24 +43,8 @@ extension LabelSet {
     guard scheme == .legacy else { return true }
     for index in 0..<count {
       guard scheme.isLabelName(name(at: index)) else { return false }
-      if name(at: index).equals("__name__"), !value(at: index).isLegacyMetricName { return false }
+      if name(at: index).equals("__name__"), !scheme.isMetricName(value(at: index)) { return false }
     }
     return true
-  }
-}
-
-extension RawSpan {
-  /// Whether it is a label's name, but for colons.
-  fileprivate var isLegacyMetricName: Bool {
-    var start = 0
-    while start < byteCount {
-      let end = firstIndex(of: UInt8(ascii: ":"), from: start) ?? byteCount
-      // Behind a colon, digits may begin.
-      var first = start
-      if start > 0 { while first < end, UInt8(ascii: "0")...UInt8(ascii: "9") ~= self[first] { first += 1 } }
-      guard first == end || NameScheme.legacy.isLabelName(extracting(first..<end)) else { return false }
-      start = end + 1
-    }
-    return byteCount > 0
   }
 }

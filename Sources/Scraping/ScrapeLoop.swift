@@ -20,6 +20,7 @@ final class ScrapeLoop: @unchecked Sendable {
     let userAgent: String
     let offsetSeed: UInt64
     let bodyLimit: Int
+    let keepsValues: Bool
     let metadataLists = MetadataLists()
   }
 
@@ -64,7 +65,7 @@ final class ScrapeLoop: @unchecked Sendable {
     shown = Mutex(TargetStatus(target: target))
     scraper = TargetScraper(
       labels: target.labels, sink: environment.sink, metrics: environment.metrics,
-      metadataLists: environment.metadataLists, scratch: scratch)
+      metadataLists: environment.metadataLists, scratch: scratch, keepsValues: environment.keepsValues)
   }
 
   // MARK: From other threads
@@ -82,6 +83,14 @@ final class ScrapeLoop: @unchecked Sendable {
 
   /// From now on all scrapes fail for this reason, and ask the target nothing; nil: they do not.
   func refuse(_ reason: String?) { eventLoop.execute { self.refusal = reason.map { ScrapeError($0) } } }
+
+  /// Shows the last samples; then calls `done` on the event loop.
+  func federate(to federation: Federation, _ done: @escaping @Sendable () -> Void) {
+    eventLoop.execute {
+      if !self.hasEnded { federation.take(self.scraper.cache) }
+      done()
+    }
+  }
 
   /// Parses all lines anew in the next scrape.
   func forgetLines() { eventLoop.execute { self.mustForgetLines = true } }

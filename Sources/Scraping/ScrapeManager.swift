@@ -43,9 +43,10 @@ public final class ScrapeManager: Sendable {
   ///   - userAgent: what targets see, such as `pilotfish/1.0.0`.
   ///   - hostname, externalLabels: decide, with the target, when in the interval a target is scraped; so two
   ///     replicas scrape at different moments.
+  ///   - keepsValues: whether the last values are kept, for `federate`: 8 bytes a series.
   public init(
     sink: any SampleSink, fetcher: any ScrapeFetcher, group: any EventLoopGroup, userAgent: String, hostname: String,
-    externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit
+    externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit, keepsValues: Bool = false
   ) {
     workers = group.makeIterator().map { ($0, ScrapeScratch()) }
     var seed = FNV1a()
@@ -58,7 +59,7 @@ public final class ScrapeManager: Sendable {
     }
     environment = ScrapeLoop.Environment(
       sink: sink, fetcher: fetcher, metrics: ScrapeMetrics(), userAgent: userAgent, offsetSeed: seed.value,
-      bodyLimit: bodyLimit)
+      bodyLimit: bodyLimit, keepsValues: keepsValues)
   }
 
   /// Makes these the targets: new ones are scraped from their next moment on, those that are gone get staleness
@@ -136,6 +137,8 @@ public final class ScrapeManager: Sendable {
     let loops = state.withLock { Array($0.loops.values) }
     for loop in loops { loop.forgetLines() }
   }
+
+  func allLoops() -> [ScrapeLoop] { state.withLock { Array($0.loops.values) } }
 
   /// What all targets say of their families.
   public func metadata() -> [MetricMetadata] {

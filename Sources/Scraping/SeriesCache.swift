@@ -116,6 +116,8 @@ package struct SeriesCache {
   let hasher = SeriesHasher.process
   var lines: [Line] = []
   var records: [Record] = []
+  /// The last values, by record; a staleness marker where there is none to show. Nil: they are not kept.
+  private var values: [Double]?
   private var free: [Int32] = []
   private var dropped: Int32?
   /// What the last exemplars of a series were, by its record: they are not appended again.
@@ -136,10 +138,14 @@ package struct SeriesCache {
   var lineByHash: [SeriesHash: Int32] = [:]
   private var recordBySeries: [SeriesID: Int32] = [:]
   private var created: [Int32] = []
-  private var explicit: [(record: Int32, lastTimestamp: Int64)] = []
+  private var explicit: [(record: Int32, lastTimestamp: Int64, value: Double)] = []
   var labels = LabelSet()
 
-  package init(sink: any SampleSink) { self.sink = sink }
+  /// - Parameter keepsValues: whether the last value of each series is kept, for `lastSamples`: 8 bytes each.
+  package init(sink: any SampleSink, keepsValues: Bool = false) {
+    self.sink = sink
+    values = keepsValues ? [] : nil
+  }
 
   /// Parses all lines anew in the next scrape, for rules have changed; the series stay known.
   mutating func forgetLines() { lines.removeAll() }
@@ -196,7 +202,7 @@ package struct SeriesCache {
       counts.outOfOrder += 1
       return
     }
-    if timestamp != nil { explicit.append((record, records[index].lastTimestamp)) }
+    if timestamp != nil { explicit.append((record, records[index].lastTimestamp, values?[index] ?? 0)) }
     if timestamp == nil || terms.tracksTimestamps {
       records[index].wasTracked = records[index].tracked == generation &- 1
       records[index].tracked = generation
@@ -204,6 +210,7 @@ package struct SeriesCache {
     records[index].lastTimestamp = sampleTime
     records[index].isHistogram = parser.isHistogram
     samples.append(Sample(series: records[index].series, timestamp: sampleTime, value: parser.value))
+    values?[index] = parser.isHistogram ? .staleMarker : parser.value
     if parser.isHistogram { attach(.histogram(histogram)) }
     if parser.exemplarCount > 0 { try attachExemplars(of: parser, to: record, at: sampleTime) }
     if isNew, exceeded.isEmpty { counts.added += 1 }
@@ -258,12 +265,18 @@ package struct SeriesCache {
     // Those of this scrape were not appended.
     exemplars.removeAll()
     if let parts, parts.readsMetadata { metadata = parts.before }
-    for entry in explicit.reversed() { records[Int(entry.record)].lastTimestamp = entry.lastTimestamp }
+    for entry in explicit.reversed() {
+      records[Int(entry.record)].lastTimestamp = entry.lastTimestamp
+      values?[Int(entry.record)] = entry.value
+    }
     for index in created { release(Int(index)) }
     for index in records.indices where !records[index].isFree {
       let isOfThisScrape = records[index].tracked == generation
       // The sample that this scrape would have stored has set the time already.
-      if isOfThisScrape, records[index].lastTimestamp == time { records[index].lastTimestamp = time &- 1 }
+      if isOfThisScrape, records[index].lastTimestamp == time {
+        records[index].lastTimestamp = time &- 1
+        values?[index] = .staleMarker
+      }
       let wasTracked = isOfThisScrape ? records[index].wasTracked : records[index].tracked == generation &- 1
       if wasTracked, !records[index].isPinned { appendMarker(index, at: time) }
       records[index].tracked = 0
@@ -312,6 +325,7 @@ package struct SeriesCache {
   mutating func report(_ index: Int, _ value: Double, at time: Int64) {
     guard !records[index].isRefused, time > records[index].lastTimestamp else { return }
     records[index].lastTimestamp = time
+    values?[index] = value
     samples.append(Sample(series: records[index].series, timestamp: time, value: value))
   }
 
@@ -327,6 +341,18 @@ package struct SeriesCache {
       release(index)
     }
     lines = []
+  }
+
+  /// The last sample of each series, as far as it is not older: none of those that have ended, and no histograms.
+  /// Between two scrapes, and only if values are kept.
+  func lastSamples(since oldest: Int64) -> [Sample] {
+    guard let values else { return [] }
+    var samples: [Sample] = []
+    for (record, value) in zip(records, values) where !record.isFree && !record.isRefused {
+      guard record.lastTimestamp >= oldest, !value.isStaleMarker else { continue }
+      samples.append(Sample(series: record.series, timestamp: record.lastTimestamp, value: value))
+    }
+    return samples
   }
 
   // MARK: Records
@@ -352,9 +378,11 @@ package struct SeriesCache {
     if let reused = free.popLast() {
       index = reused
       records[Int(index)] = record
+      values?[Int(index)] = .staleMarker
     } else {
       index = Int32(truncatingIfNeeded: records.count)
       records.append(record)
+      values?.append(.staleMarker)
     }
     if let series { recordBySeries[series] = index }
     created.append(index)
@@ -370,6 +398,7 @@ package struct SeriesCache {
     record.isPinned = true
     let index = Int32(truncatingIfNeeded: records.count)
     records.append(record)
+    values?.append(.staleMarker)
     dropped = index
     return index
   }
@@ -384,6 +413,7 @@ package struct SeriesCache {
   private mutating func appendMarker(_ index: Int, at time: Int64) {
     guard !records[index].isRefused, time > records[index].lastTimestamp else { return }
     records[index].lastTimestamp = time
+    values?[index] = .staleMarker
     samples.append(Sample(series: records[index].series, timestamp: time, value: .staleMarker))
     if records[index].isHistogram { attach(.histogram(Self.staleHistogram)) }
   }

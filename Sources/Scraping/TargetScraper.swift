@@ -65,14 +65,14 @@ struct TargetScraper {
 
   init(
     labels: LabelSet, sink: any SampleSink, metrics: ScrapeMetrics, metadataLists: MetadataLists = MetadataLists(),
-    scratch: ScrapeScratch = ScrapeScratch()
+    scratch: ScrapeScratch = ScrapeScratch(), keepsValues: Bool = false
   ) {
     self.scratch = scratch
     self.metadataLists = metadataLists
     self.sink = sink
     self.metrics = metrics
     self.labels = labels
-    cache = SeriesCache(sink: sink)
+    cache = SeriesCache(sink: sink, keepsValues: keepsValues)
     pinReports(withExtra: false)
   }
 

@@ -21,12 +21,16 @@ enum AgentCommand {
   private static let enableLifecycle = Flag(
     "web.enable-lifecycle", false, "Enable reload via HTTP request.")
 
+  private static let enableFederation = Flag(
+    "web.enable-federation", false,
+    "Show the last samples of all scrapes under /federate, as Prometheus does; keeps 8 bytes more a series.")
+
   static func run(_ arguments: [String]) async throws {
     ProcessMemory.mapLargeBlocks()
     let flags = try CommonFlags.parse(
       arguments, usage: usage, program: "pilotfish",
       more: [
-        configFile.definition, enableLifecycle.definition,
+        configFile.definition, enableLifecycle.definition, enableFederation.definition,
       ] + AgentStorageFlags.definitions)
     let configuration = try AgentConfiguration.load(flags[configFile])
     let logger = CommonFlags.makeLogger(flags)
@@ -44,7 +48,8 @@ enum AgentCommand {
     let own = OwnPage(page, path: exporter.path)
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
-      userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
+      userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels,
+      keepsValues: flags[enableFederation])
     let discovery = DiscoveryManager(environment: DiscoveryEnvironment(client: client, log: logger)) { jobs in
       scraping.apply(jobs)
     }
@@ -63,6 +68,7 @@ enum AgentCommand {
     sources.add([scraping, storage, reload])
     var routes = exporter.routes(page, links: [("/api/v1/targets", "Targets"), ("/-/ready", "Ready")])
     pages.add(to: &routes)
+    routes["/federate"] = flags[enableFederation] ? FederatePage.handler(scraping, storage) : FederatePage.refusal
     let server = try await exporter.listen(routes: routes, group: group)
     if exporter.isOpen { own.listen(on: server.addresses) }
     try storage.start { scraping.metadata() }
