@@ -23,6 +23,8 @@ public struct Target: Sendable {
   /// How an answer is read whose Content-Type says nothing of use; nil: such an answer is an error.
   public var fallbackScrapeProtocol: ScrapeProtocol?
   public var scrapeNativeHistograms = false
+  /// Whether a histogram's classic buckets are taken beside its native ones.
+  public var alwaysScrapeClassicHistograms = false
   /// Whether the target is asked for gzip.
   public var enableCompression = true
   public var limits = ScrapeLimits()
@@ -104,6 +106,7 @@ public struct Target: Sendable {
     scrapeProtocols = job.scrapeProtocols
     fallbackScrapeProtocol = job.fallbackScrapeProtocol
     scrapeNativeHistograms = job.scrapeNativeHistograms
+    alwaysScrapeClassicHistograms = job.alwaysScrapeClassicHistograms
     enableCompression = job.enableCompression
     limits = job.limits
     trackTimestampsStaleness = job.trackTimestampsStaleness

@@ -84,6 +84,9 @@ public protocol ExpositionParser: ~Copyable, ~Escapable {
   /// The native histogram as `Attachment.Content.histogram` wants it.
   func histogram() -> [UInt8]
 
+  /// Since when the series of the last sample counts: milliseconds since the epoch, if the target says so with it.
+  var start: Int64? { get }
+
   // MARK: Metadata
 
   /// A fingerprint of the last HELP, TYPE or UNIT entry and of all before, of which `hash` is the fingerprint.
@@ -123,6 +126,7 @@ extension ExpositionParser where Self: ~Copyable, Self: ~Escapable {
     throw ExpositionError("the format has no exemplars")
   }
   @inlinable public var isHistogram: Bool { false }
+  @inlinable public var start: Int64? { nil }
   public func histogram() -> [UInt8] { [] }
 }
 

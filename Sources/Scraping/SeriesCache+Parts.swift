@@ -61,7 +61,7 @@ extension SeriesCache {
         }
         parts.parser = parser.state
       case .protobuf:
-        var parser = ProtobufParser(entries)
+        var parser = ProtobufParser(entries, histograms: terms.histogramChoice)
         try walk(&parser, terms, &counts, &parts.said)
       }
       if isLast { try checkLimits() }

@@ -20,7 +20,7 @@ extension SeriesCache {
       var parser = OpenMetricsParser(bytes)
       try read(&parser, terms, &counts)
     case .protobuf:
-      var parser = ProtobufParser(bytes)
+      var parser = ProtobufParser(bytes, histograms: terms.histogramChoice)
       try read(&parser, terms, &counts)
     }
   }

@@ -80,6 +80,7 @@ package struct SeriesCache {
     var sampleLimit: Int { limits.samples > 0 ? limits.samples : .max }
     package var histograms = HistogramResolution(buckets: 0, factor: 0)
     package var names = NameScheme.utf8
+    package var histogramChoice = HistogramChoice.native
     /// Of the scrape, milliseconds since the epoch.
     package var time: Int64
 
@@ -122,6 +123,8 @@ package struct SeriesCache {
   private var dropped: Int32?
   /// What the last exemplars of a series were, by its record: they are not appended again.
   private var exemplars: [Int32: [UInt64]] = [:]
+  /// Since when a series counts, by its record, as far as the sink was told.
+  private var starts: [Int32: Int64] = [:]
   /// Counts scrapes.
   private var generation: UInt32 = 1
 
@@ -212,6 +215,7 @@ package struct SeriesCache {
     samples.append(Sample(series: records[index].series, timestamp: sampleTime, value: parser.value))
     values?[index] = parser.isHistogram ? .staleMarker : parser.value
     if parser.isHistogram { attach(.histogram(histogram)) }
+    if let start = parser.start, starts.updateValue(start, forKey: record) != start { attach(.start(start)) }
     if parser.exemplarCount > 0 { try attachExemplars(of: parser, to: record, at: sampleTime) }
     if isNew, exceeded.isEmpty { counts.added += 1 }
   }
@@ -264,6 +268,7 @@ package struct SeriesCache {
     attachments.removeAll(keepingCapacity: true)
     // Those of this scrape were not appended.
     exemplars.removeAll()
+    starts.removeAll()
     if let parts, parts.readsMetadata { metadata = parts.before }
     for entry in explicit.reversed() {
       records[Int(entry.record)].lastTimestamp = entry.lastTimestamp
@@ -407,6 +412,7 @@ package struct SeriesCache {
     if !records[index].isRefused { released.append(records[index].series) }
     records[index].isFree = true
     if !exemplars.isEmpty { exemplars[Int32(truncatingIfNeeded: index)] = nil }
+    if !starts.isEmpty { starts[Int32(truncatingIfNeeded: index)] = nil }
     free.append(Int32(truncatingIfNeeded: index))
   }
 

@@ -283,6 +283,8 @@ extension SeriesCache.Terms {
       rules: target.metricRelabelRules, time: time)
     tracksTimestamps = target.trackTimestampsStaleness
     names = target.names.scheme
+    histogramChoice =
+      !target.scrapeNativeHistograms ? .classic : target.alwaysScrapeClassicHistograms ? .both : .native
     histograms = target.histogramResolution
     limits = target.limits
   }

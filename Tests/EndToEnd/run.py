@@ -16,6 +16,7 @@ import time
 sys.dont_write_bytecode = True
 import agent_tests  # noqa: E402
 import durability_tests  # noqa: E402
+import federation_tests  # noqa: E402
 import exporter_tests  # noqa: E402
 import kernel_tests  # noqa: E402
 import web_tests  # noqa: E402
@@ -24,7 +25,7 @@ from parts import Folder  # noqa: E402
 
 TESTS = {
     name[len("test_"):]: test
-    for module in (agent_tests, durability_tests, exporter_tests, web_tests, kernel_tests)
+    for module in (agent_tests, durability_tests, federation_tests, exporter_tests, web_tests, kernel_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 

@@ -156,6 +156,31 @@ func partsOfAnythingGiveTheSameAsTheWhole(format: ExpositionFormat) {
   #expect(subject.sink.balance == 7)
 }
 
+@Test func sinceWhenASeriesCounts() {
+  func body(_ value: Double, since seconds: UInt64) -> [UInt8] {
+    var created = ByteWriter()
+    var counter = ByteWriter()
+    var metric = ByteWriter()
+    created.append(field: 1, seconds)
+    counter.append(field: 1, value)
+    counter.append(field: 3, created)
+    metric.append(field: 3, counter)
+    var family = ByteWriter()
+    var output = ByteWriter()
+    family.append(field: 1, "c".utf8.span.bytes)
+    family.append(field: 4, metric)
+    output.append(varint: UInt64(family.count))
+    output.append(family)
+    return output.bytes.array
+  }
+  var subject = Subject()
+  let told = "{__name__=\"c\", job=\"j\"} start "
+  #expect(subject.scrape(body(1, since: 100), .protobuf).hasSuffix(told + "100000"))
+  #expect(!subject.scrape(body(2, since: 100), .protobuf).contains(told))
+  #expect(subject.scrape(body(1, since: 200), .protobuf).hasSuffix(told + "200000"))
+  #expect(!subject.scrape(body(1, since: 0), .protobuf).contains(told))
+}
+
 @Test func aTargetThatGoesHalfWayThroughItsAnswer() {
   var subject = Subject()
   _ = subject.scrape(Array("a 1\nb 1\n".utf8), .text)

@@ -33,7 +33,7 @@ func selects(text: String, isMatch: Bool) throws { #expect(try Selector(text).ma
     (
       "up{,job=\"self\"}", #"1:4: parse error: unexpected "," in label matching, expected identifier or "}""#
     ),
-    (#"up{job=~"("}"#, "1:4: parse error: error parsing regexp: missing closing ): `(`"),
+    (#"up{job=~"("}"#, "1:4: parse error: error parsing regexp: missing closing ): "),
     (#"up{job="\q"}"#, "1:8: parse error: unknown escape sequence U+0071 'q'"),
     (#"up{job="se\'lf"}"#, "1:8: parse error: unknown escape sequence U+0027 '''"),
     ("up up", #"1:4: parse error: unexpected identifier "up""#), ("1", #"1:1: parse error: unexpected number "1""#),
