@@ -3,7 +3,7 @@
 
 usage: federation.py [--series 500000] [--scrapes 6] [--gzip] NAME=COMMAND ...
 
-A static target answers a body as Prometheus' /federate writes it; each command scrapes it every 10 seconds, one after
+A static target answers a body as Prometheus' /federate writes it; each command scrapes it every 15 seconds, one after
 the other. In a command {config} is a prometheus.yml, {port} a free port, {data} an empty folder:
 
     federation.py 'pilotfish=.build/release/pilotfish agent --config.file={config} --web.listen-address=127.0.0.1:{port}
@@ -89,7 +89,7 @@ def measure(name, command, target, scrapes):
     folder = tempfile.mkdtemp(prefix="federation.")
     config = os.path.join(folder, "prometheus.yml")
     with open(config, "w") as f:
-        f.write("global: {scrape_interval: 10s, scrape_timeout: 9s}\nscrape_configs:\n- job_name: federate\n"
+        f.write("global: {scrape_interval: 15s, scrape_timeout: 14s}\nscrape_configs:\n- job_name: federate\n"
                 f"  honor_labels: true\n  metrics_path: /federate\n  static_configs: [{{targets: ['127.0.0.1:{target.port}']}}]\n")
     line = command.format(config=config, port=free_port(), data=f"{folder}/data", sink=target.port)
     with open(os.path.join(folder, "log"), "wb") as log:
