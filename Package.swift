@@ -45,19 +45,21 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "HostMetrics", "AWS", "HTTPClient",
+        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics", "AWS", "HTTPClient",
         "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 
     floor("Web", ["Secrets", "YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
-    floor("Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Exposition", "Bytes"] + nio),
+    floor(
+      "Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Selectors", "Exposition", "Bytes"] + nio),
     floor(
       "Discovery",
       ["AWS", "Configuration", "HTTPClient", "Secrets", "Relabeling", "YAML", "Kernel", "Exposition", "Bytes", log]
         + nio),
     floor("Configuration", ["AWS", "HTTPClient", "Secrets", "Relabeling", "YAML", "Exposition", "Flags"]),
+    floor("Selectors", ["Exposition", "Patterns", "Bytes"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
     floor("AWS", ["HTTPClient", "Secrets", "YAML", "Bytes", "CNettle", log] + nio),
@@ -106,6 +108,7 @@ let package = Package(
       of: "Discovery",
       ["AWS", "Secrets", "Configuration", "HTTPClient", "YAML", "Exposition", "Bytes", log] + nio),
     tests(of: "Configuration", ["AWS", "HTTPClient", "Secrets", "YAML", "Flags", "Relabeling", "Exposition"]),
+    tests(of: "Selectors", ["Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
     tests(of: "AWS", ["HTTPClient", "Secrets", "Bytes", log] + nio),

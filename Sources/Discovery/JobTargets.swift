@@ -6,6 +6,8 @@ import HTTPClient
 public struct JobTargets: Sendable {
   public let job: ScrapeConfiguration
   let groups: [GroupTargets]
+  /// How long it took to make of groups that have changed what they are.
+  public internal(set) var syncDuration = Duration.zero
 
   public var jobName: String { job.jobName }
   /// How many targets there are, those that the rules dropped and those that cannot be scraped among them.
@@ -167,6 +169,7 @@ struct JobPool {
   private var groups: [Place: (number: Int, targets: GroupTargets)] = [:]
   private var count = 0
   private var ordered: [GroupTargets]?
+  private var syncDuration = Duration.zero
 
   init(_ job: ScrapeConfiguration, _ access: HTTPAccess?) {
     self.job = job
@@ -176,6 +179,8 @@ struct JobPool {
 
   /// - Parameter group: nil: it is gone.
   mutating func take(_ group: TargetGroup?, _ mechanism: Mechanism?, _ source: [UInt8]) {
+    let start = ContinuousClock.now
+    defer { syncDuration += .now - start }
     let place = Place(mechanism: mechanism, source: source)
     let before = groups[place]
     guard let group else {
@@ -191,6 +196,9 @@ struct JobPool {
   mutating func targets() -> JobTargets {
     let list = ordered ?? groups.values.sorted { $0.number < $1.number }.map(\.targets)
     ordered = list
-    return JobTargets(job, list)
+    defer { syncDuration = .zero }
+    var targets = JobTargets(job, list)
+    targets.syncDuration = syncDuration
+    return targets
   }
 }

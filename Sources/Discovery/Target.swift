@@ -28,10 +28,20 @@ public struct Target: Sendable {
   /// How an answer is read whose Content-Type says nothing of use; nil: such an answer is an error.
   public var fallbackScrapeProtocol: ScrapeProtocol?
   public var scrapeNativeHistograms = false
+  /// Whether a histogram's classic buckets are taken beside its native ones.
+  public var alwaysScrapeClassicHistograms = false
   /// Whether the target is asked for gzip.
   public var enableCompression = true
   /// TLS, credentials and proxy; nil: none of them.
   public var access: HTTPAccess?
+  public var limits = ScrapeLimits()
+  /// Whether series with timestamps of their own get staleness markers, too.
+  public var trackTimestampsStaleness = false
+  /// Whether each scrape says what it was bounded by, and how long its body was.
+  public var extraScrapeMetrics = false
+  public var names = NameRules()
+  /// How fine native histograms may be.
+  public var histogramResolution = HistogramResolution(buckets: 0, factor: 0)
 
   public init(
     jobName: String, discoveredLabels: LabelSet, labels: LabelSet, scrapeURL: String, interval: Duration,
@@ -103,7 +113,14 @@ public struct Target: Sendable {
     scrapeProtocols = job.scrapeProtocols
     fallbackScrapeProtocol = job.fallbackScrapeProtocol
     scrapeNativeHistograms = job.scrapeNativeHistograms
+    alwaysScrapeClassicHistograms = job.alwaysScrapeClassicHistograms
     enableCompression = job.enableCompression
+    limits = job.limits
+    trackTimestampsStaleness = job.trackTimestampsStaleness
+    extraScrapeMetrics = job.extraScrapeMetrics
+    names = job.names
+    histogramResolution = HistogramResolution(
+      buckets: job.nativeHistogramBucketLimit, factor: job.nativeHistogramMinBucketFactor)
   }
 
   private static func duration(_ name: String, _ text: String) throws(TargetFault) -> Duration {

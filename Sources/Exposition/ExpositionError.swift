@@ -10,7 +10,7 @@ public struct ExpositionError: Error, Equatable, CustomStringConvertible {
   private static let excerptLimit = 256
 
   /// The bytes in double quotes as Go's %q writes them: quotes, backslashes, controls and ill-formed UTF-8 escaped.
-  static func quote(_ bytes: RawSpan) -> String {
+  public static func quote(_ bytes: RawSpan) -> String {
     let excerpt = bytes.extracting(first: excerptLimit)
     var text = "\""
     for scalar in String(utf8: excerpt).unicodeScalars {

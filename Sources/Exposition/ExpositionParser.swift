@@ -8,6 +8,16 @@ public enum ExpositionEntry: Sendable {
   case help, type, unit
 }
 
+/// Where a parser of one of the text formats is between two parts of an exposition.
+public struct ParserState: Sendable {
+  /// What the last TYPE line said.
+  var type = MetricType.untyped
+  /// Whether the exposition has said that it ends.
+  public internal(set) var isEnded = false
+
+  public init() {}
+}
+
 /// Reads one exposition from front to back, whatever its format, with the verdicts of Prometheus 3's own parser: one
 /// fault refuses the whole.
 ///
@@ -74,6 +84,9 @@ public protocol ExpositionParser: ~Copyable, ~Escapable {
   /// The native histogram as `Attachment.Content.histogram` wants it.
   func histogram() -> [UInt8]
 
+  /// Since when the series of the last sample counts: milliseconds since the epoch, if the target says so with it.
+  var start: Int64? { get }
+
   // MARK: Metadata
 
   /// A fingerprint of the last HELP, TYPE or UNIT entry and of all before, of which `hash` is the fingerprint.
@@ -113,6 +126,7 @@ extension ExpositionParser where Self: ~Copyable, Self: ~Escapable {
     throw ExpositionError("the format has no exemplars")
   }
   @inlinable public var isHistogram: Bool { false }
+  @inlinable public var start: Int64? { nil }
   public func histogram() -> [UInt8] { [] }
 }
 

@@ -191,7 +191,7 @@ public final class MetricWriter {
 
 extension ByteWriter {
   /// A label value: `\`, `"` and newline escaped, ill-formed UTF-8 replaced by U+FFFD.
-  mutating func append(labelValue value: RawSpan) {
+  public mutating func append(labelValue value: RawSpan) {
     guard value.needsCare else { return append(value) }
     // The rare case may allocate: String does the replacement.
     for byte in String(utf8: value).utf8 {

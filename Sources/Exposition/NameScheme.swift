@@ -14,6 +14,14 @@ public enum NameScheme: String, Sendable, CaseIterable {
     for offset in 0..<name.byteCount where !name[offset].isWord { return false }
     return true
   }
+
+  /// Whether a metric may be named so.
+  public func isMetricName(_ name: RawSpan) -> Bool {
+    guard self == .legacy else { return !name.isEmpty && name.isUTF8 }
+    guard !name.isEmpty, name[0] &- 0x30 >= 10 else { return false }
+    for offset in 0..<name.byteCount where !name[offset].isWord && name[offset] != UInt8(ascii: ":") { return false }
+    return true
+  }
 }
 
 extension UInt8 {

@@ -16,7 +16,12 @@ public struct OpenMetricsParser: ExpositionParser, ~Escapable {
   public private(set) var value = 0.0
   public private(set) var timestamp: Int64?
 
+  /// Where the last entry begins.
+  public private(set) var entry = 0
   private var isEnded = false
+  /// Whether there are further lines, and so no `# EOF` is missing.
+  private var hasMore = false
+  private var isBehindEnd = false
   /// The last HELP, TYPE or UNIT line, what it is, the family's name in it, and its text.
   private var comment = 0..<0
   private var commentKind = ExpositionEntry.help
@@ -31,6 +36,25 @@ public struct OpenMetricsParser: ExpositionParser, ~Escapable {
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan) { self.bytes = bytes }
 
+  /// A parser of some further lines of an exposition.
+  ///
+  /// - Parameter hasMore: whether others follow.
+  @_lifetime(copy bytes)
+  public init(_ bytes: RawSpan, after state: ParserState, hasMore: Bool) {
+    self.bytes = bytes
+    self.hasMore = hasMore
+    type = state.type
+    isEnded = state.isEnded && bytes.byteCount == 0
+    isBehindEnd = state.isEnded && bytes.byteCount > 0
+  }
+
+  /// Where it is, for the parser of the lines that follow.
+  public var state: ParserState {
+    var state = ParserState()
+    (state.type, state.isEnded) = (type, isEnded)
+    return state
+  }
+
   @_lifetime(self: copy self)
   public mutating func rewind() {
     position = 0
@@ -42,7 +66,12 @@ public struct OpenMetricsParser: ExpositionParser, ~Escapable {
   @_lifetime(self: copy self)
   public mutating func next() throws(ExpositionError) -> ExpositionEntry? {
     if isEnded { return nil }
-    guard position < bytes.byteCount else { throw Self.unfinished }
+    if isBehindEnd { throw Self.behindEnd }
+    guard position < bytes.byteCount else {
+      if hasMore { return nil }
+      throw Self.unfinished
+    }
+    entry = position
     switch byte(at: position) {
     case UInt8(ascii: "#"): return try readComment()
     case UInt8(ascii: "{"): return .sample
@@ -52,6 +81,7 @@ public struct OpenMetricsParser: ExpositionParser, ~Escapable {
   }
 
   static let unfinished = ExpositionError("data does not end with # EOF")
+  private static let behindEnd = ExpositionError("unexpected data after # EOF")
 
   // MARK: Samples
 
@@ -158,7 +188,7 @@ public struct OpenMetricsParser: ExpositionParser, ~Escapable {
     let line = bytes.extracting(start..<min(start + 7, bytes.byteCount))
     if line.starts(with: "# EOF") {
       position += byte(at: start + 5) == .newline ? 6 : 5
-      guard position == bytes.byteCount else { throw ExpositionError("unexpected data after # EOF") }
+      guard position == bytes.byteCount else { throw Self.behindEnd }
       isEnded = true
       return nil
     }

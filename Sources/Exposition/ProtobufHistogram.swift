@@ -9,6 +9,10 @@ struct HistogramScalars {
   var zeroThreshold = 0.0
   var zeroCount: UInt64 = 0
   var floatZeroCount = 0.0
+  /// Whether there are classic buckets.
+  var hasBuckets = false
+  /// Where the time stands since which it counts.
+  var created: Range<Int>?
   private var hasSpans = false
 
   init() {}
@@ -19,12 +23,14 @@ struct HistogramScalars {
       switch fields.field {
       case 1: count = try fields.integer()
       case 2: sum = try fields.double()
+      case 3: hasBuckets = true
       case 4: floatCount = try fields.double()
       case 5: schema = try fields.integer().unzigzagged
       case 6: zeroThreshold = try fields.double()
       case 7: zeroCount = try fields.integer()
       case 8: floatZeroCount = try fields.double()
       case 9, 12: hasSpans = true
+      case 15: created = try fields.message()
       default: break
       }
     }
@@ -35,6 +41,7 @@ struct HistogramScalars {
     while try fields.next() {
       if fields.field == 1 { count = try fields.integer() }
       if fields.field == 2 { sum = try fields.double() }
+      if fields.field == 4 { created = try fields.message() }
     }
   }
 
@@ -142,7 +149,7 @@ enum NativeHistogram {
     if buckets > 0 { output.append(field: listed.to, list) }
   }
 
-  private static func span(
+  static func span(
     _ bytes: RawSpan, _ range: Range<Int>
   ) throws(ExpositionError) -> (offset: Int64, length: UInt64) {
     var (offset, length): (Int64, UInt64) = (0, 0)
@@ -216,7 +223,7 @@ extension Exemplar {
         }
         labels.append(bytes.extracting(name), bytes.extracting(value))
       case 2: value = try fields.double()
-      case 3: timestamp = try Self.milliseconds(bytes, try fields.message())
+      case 3: timestamp = try bytes.milliseconds(try fields.message())
       default: break
       }
     }
@@ -234,15 +241,24 @@ extension Exemplar {
     }
     return (name, value)
   }
+}
 
-  /// A message `google.protobuf.Timestamp`.
-  private static func milliseconds(_ bytes: RawSpan, _ range: Range<Int>) throws(ExpositionError) -> Int64 {
+extension RawSpan {
+  /// A message `google.protobuf.Timestamp`: milliseconds since the epoch.
+  fileprivate func milliseconds(_ range: Range<Int>) throws(ExpositionError) -> Int64 {
     var (seconds, nanoseconds): (Int64, Int64) = (0, 0)
-    var fields = ProtobufFields(bytes, range)
+    var fields = ProtobufFields(self, range)
     while try fields.next() {
       if fields.field == 1 { seconds = Int64(bitPattern: try fields.integer()) }
       if fields.field == 2 { nanoseconds = Int64(bitPattern: try fields.integer()) }
     }
     return seconds &* 1000 &+ nanoseconds / 1_000_000
+  }
+
+  /// The same, where none and the epoch itself say nothing.
+  func time(_ range: Range<Int>?) throws(ExpositionError) -> Int64? {
+    guard let range else { return nil }
+    let time = try milliseconds(range)
+    return time == 0 ? nil : time
   }
 }

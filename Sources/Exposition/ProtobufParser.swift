@@ -1,5 +1,10 @@
 import Bytes
 
+/// As what a histogram is read that has native buckets, and maybe classic ones.
+public enum HistogramChoice: Sendable {
+  case native, classic, both
+}
+
 /// Reads messages `io.prometheus.client.MetricFamily`, each behind its length, with the verdicts of Prometheus 3's own
 /// parser (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
 ///
@@ -46,8 +51,15 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   private(set) var exemplars: [Range<Int>] = []
   private(set) var native: [UInt8] = []
 
+  /// Since when the series counts: milliseconds since the epoch, if the target says so.
+  public private(set) var start: Int64?
+  private let histograms: HistogramChoice
+
   @_lifetime(copy bytes)
-  public init(_ bytes: RawSpan) { self.bytes = bytes }
+  public init(_ bytes: RawSpan, histograms: HistogramChoice = .native) {
+    self.bytes = bytes
+    self.histograms = histograms
+  }
 
   @_lifetime(self: copy self)
   public mutating func rewind() {
@@ -140,6 +152,7 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   private mutating func readMetric(_ metric: Range<Int>) throws(ExpositionError) {
     labels.removeAll()
     timestamp = nil
+    start = nil
     content = 0..<0
     var fields = ProtobufFields(bytes, metric)
     while try fields.next() {
@@ -158,9 +171,11 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
     switch type {
     case .histogram, .gaugeHistogram:
       scalars = try HistogramScalars(bytes, content)
-      try show(scalars.isNative ? .native : .count)
+      start = try bytes.time(scalars.created)
+      try show(scalars.isNative && histograms != .classic ? .native : .count)
     case .summary:
       scalars = try HistogramScalars(summary: bytes, content)
+      start = try bytes.time(scalars.created)
       try show(.count)
     default: try show(.whole)
     }
@@ -204,7 +219,11 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
   @_lifetime(self: copy self)
   private mutating func nextPart(after part: Part) throws(ExpositionError) -> Bool {
     switch part {
-    case .whole, .native, .infinity: return false
+    case .whole, .infinity: return false
+    case .native:
+      guard histograms == .both, scalars.hasBuckets else { return false }
+      try show(.count)
+      return true
     case .count:
       try show(.sum)
       return true
@@ -231,8 +250,9 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
     let isSummary = type == .summary
     switch part {
     case .whole:
-      let (number, exemplar) = try wholeValue()
+      let (number, exemplar, created) = try wholeValue()
       value = number
+      start = try bytes.time(created)
       if let exemplar { exemplars.append(exemplar) }
       render("")
     case .count:
@@ -260,16 +280,18 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
     if value.isNaN { value = Double(bitPattern: 0x7ff8_0000_0000_0001) }
   }
 
-  /// The value of a counter, a gauge or an untyped metric, and a counter's exemplar.
-  private func wholeValue() throws(ExpositionError) -> (Double, Range<Int>?) {
+  /// The value of a counter, a gauge or an untyped metric, and a counter's exemplar and start.
+  private func wholeValue() throws(ExpositionError) -> (Double, exemplar: Range<Int>?, created: Range<Int>?) {
     var value = 0.0
     var exemplar: Range<Int>?
+    var created: Range<Int>?
     var fields = ProtobufFields(bytes, content)
     while try fields.next() {
       if fields.field == 1 { value = try fields.double() }
       if fields.field == 2, type == .counter { exemplar = try fields.message() }
+      if fields.field == 3, type == .counter { created = try fields.message() }
     }
-    return (value, exemplar)
+    return (value, exemplar, created)
   }
 
   @_lifetime(self: copy self)

@@ -35,6 +35,18 @@ extension RawSpan {
     return nil
   }
 
+  /// Whether double quotes that are opened from `start` on are not closed: the text may go on in another line.
+  public func endsWithinQuotes(from start: Int) -> Bool {
+    var isOpen = false
+    var offset = start
+    while offset < byteCount {
+      let byte = self[offset]
+      if byte == UInt8(ascii: "\"") { isOpen.toggle() }
+      offset += byte == UInt8(ascii: "\\") ? 2 : 1
+    }
+    return isOpen
+  }
+
   /// The bytes with `\\`, `\n` and, if wanted, `\"` replaced; other escapes stay.
   func unescaped(quotes: Bool = true) -> [UInt8] {
     guard firstIndex(of: UInt8(ascii: "\\")) != nil else { return array }

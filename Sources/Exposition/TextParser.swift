@@ -34,13 +34,34 @@ public struct TextParser: ExpositionParser, ~Escapable {
   /// The last sample's timestamp in milliseconds since the epoch, if it has one.
   public private(set) var timestamp: Int64?
 
+  /// Where the last entry begins.
+  public private(set) var entry = 0
+  private var isEnded = false
+
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan) { self.bytes = bytes }
+
+  /// A parser of some further lines of an exposition.
+  @_lifetime(copy bytes)
+  public init(_ bytes: RawSpan, after state: ParserState) {
+    self.bytes = bytes
+    type = state.type
+    isEnded = state.isEnded
+    if isEnded { position = bytes.byteCount }
+  }
+
+  /// Where it is, for the parser of the lines that follow.
+  public var state: ParserState {
+    var state = ParserState()
+    (state.type, state.isEnded) = (type, isEnded)
+    return state
+  }
 
   /// Moves to the next entry; nil at the end of the text. Comments and empty lines are passed over.
   @_lifetime(self: copy self)
   public mutating func next() throws(ExpositionError) -> ExpositionEntry? {
     while position < bytes.byteCount {
+      entry = position
       switch byte(at: position) {
       case .space, .tab, .newline: position += 1
       case UInt8(ascii: "#"):
@@ -48,6 +69,7 @@ public struct TextParser: ExpositionParser, ~Escapable {
       case 0:
         // To Prometheus, NUL at the start of an entry is the end of the text.
         position = bytes.byteCount
+        isEnded = true
       case UInt8(ascii: "{"): return .sample
       case let byte where byte.isNameStart: return .sample
       default: throw bytes.fault("expected a valid start token", got: position..<position, .invalid, from: position)
@@ -131,6 +153,7 @@ public struct TextParser: ExpositionParser, ~Escapable {
       // A comment. NUL in one without a blank is as at the start of an entry.
       let nul = position == start + 1 ? line.firstIndex(of: 0) : nil
       position = nul == nil ? end + 1 : bytes.byteCount
+      isEnded = nul != nil
       return nil
     }
     position += 4
@@ -201,6 +224,7 @@ extension TextParser {
   public mutating func rewind() {
     position = 0
     type = .untyped
+    isEnded = false
   }
 
   @inline(__always)

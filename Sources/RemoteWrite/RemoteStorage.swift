@@ -255,6 +255,27 @@ public final class RemoteStorage: SampleSink, MetricSource {
     for index in woken { senders[index]?.wake() }
   }
 
+  // MARK: Labels of series
+
+  /// Labels that all series get which have no label of that name, ordered by name.
+  public var externalLabels: LabelSet { store.withIntake { $0.table.external } }
+
+  /// Calls `body` with the labels of each series, the external ones included. The series must be registered.
+  public func forEachLabels(of series: ArraySlice<SeriesID>, _ body: (LabelSet) -> Void) {
+    store.withIntake { intake in
+      var labels = LabelSet()
+      for series in series {
+        labels.removeAll()
+        if intake.table.isRegistered(series.rawValue) {
+          for pair in intake.table.pairNumbers(of: series.rawValue) {
+            intake.table.withPair(pair) { labels.append($0, $1) }
+          }
+        }
+        body(labels)
+      }
+    }
+  }
+
   // MARK: MetricSource
 
   public func write(to metrics: MetricWriter) {

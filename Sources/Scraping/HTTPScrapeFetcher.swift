@@ -12,10 +12,20 @@ public struct HTTPScrapeFetcher: ScrapeFetcher {
     do { url = try HTTPURL(request.url) } catch { throw ScrapeError("\(error)") }
     let prepared = PreparedRequest(HTTPRequest(url: url, headers: request.headers, access: request.access))
     let limits = HTTPLimits(timeout: request.timeout, bodyBytes: request.bodyLimit)
-    return { [client] eventLoop, completion in
-      let call = client.send(prepared, limits: limits, on: eventLoop) { completion($0.scrapeAnswer) }
+    return { [client] eventLoop, onPart, completion in
+      let call = client.send(
+        prepared, limits: limits, on: eventLoop,
+        onHead: { onPart(.head(contentType: $0.header("Content-Type"), length: $0.bodyLength)) },
+        onPart: { onPart(.bytes($0)) }, completion: { completion($0.scrapeAnswer) })
       return { call.cancel() }
     }
+  }
+}
+
+extension HTTPResponse {
+  /// Bytes of the body, as far as the head says.
+  fileprivate var bodyLength: Int? {
+    header("Content-Encoding") == nil ? header("Content-Length").flatMap { Int($0) } : nil
   }
 }
 

@@ -41,7 +41,7 @@ public struct OwnScrapeFetcher: ScrapeFetcher {
     guard let url = try? HTTPURL(request.url), own.isShown(at: url) else { return try others.prepare(request) }
     // A tenth less, as for a scraper from outside.
     let time = request.timeout * 0.9
-    return { [own] eventLoop, completion in
+    return { [own] eventLoop, _, completion in
       let answer = NIOLoopBound(completion, eventLoop: eventLoop)
       own.collect(within: time) { collected in
         eventLoop.execute { answer.value(.success(.collected(collected))) }

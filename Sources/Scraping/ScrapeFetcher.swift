@@ -18,6 +18,8 @@ public struct ScrapeRequest: Sendable {
   public var acceptsGzip = true
   /// TLS, credentials and proxy; nil: none of them.
   public var access: HTTPAccess?
+  /// How names are to be written that are not legacy ones.
+  public var escaping = NameEscaping.allowUTF8
 
   /// The headers of the request.
   public var headers: [(name: String, value: String)] {
@@ -31,19 +33,21 @@ public struct ScrapeRequest: Sendable {
 
   /// Weights the protocols as Prometheus does: from 0.6 down, and anything else below the last.
   private var accept: String {
-    (protocols.map(\.mediaType) + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }.joined(separator: ",")
+    (protocols.map { $0.mediaType(escaping: escaping.rawValue) } + ["*/*"]).enumerated().map { "\($1);q=0.\(6 - $0)" }
+      .joined(separator: ",")
   }
 }
 
 extension ScrapeProtocol {
-  fileprivate var mediaType: String {
+  /// Only the newer versions of the text formats know escaping.
+  fileprivate func mediaType(escaping scheme: String) -> String {
     switch self {
     case .openMetricsText0: "application/openmetrics-text;version=0.0.1"
-    case .openMetricsText1: "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"
+    case .openMetricsText1: "application/openmetrics-text;version=1.0.0;escaping=\(scheme)"
     case .prometheusProtobuf:
       "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
     case .prometheusText0: "text/plain;version=0.0.4"
-    case .prometheusText1: "text/plain;version=1.0.0;escaping=allow-utf-8"
+    case .prometheusText1: "text/plain;version=1.0.0;escaping=\(scheme)"
     }
   }
 
@@ -108,9 +112,23 @@ public protocol ScrapeFetcher: Sendable {
   func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch
 }
 
-/// Fetches a target: to be called on the event loop, where the answer is given once. Gives what breaks it off; it is of
-/// no effect after the answer.
-public typealias ScrapeFetch = (any EventLoop, @escaping (Result<ScrapeAnswer, ScrapeError>) -> Void) -> () -> Void
+/// Fetches a target: to be called on the event loop, where the answer is given once, and before it, if that comes in
+/// parts, these. Gives what breaks it off; it is of no effect after the answer.
+public typealias ScrapeFetch = (
+  _ eventLoop: any EventLoop, _ onPart: @escaping (ScrapePart) -> Void,
+  _ completion: @escaping (Result<ScrapeAnswer, ScrapeError>) -> Void
+) -> () -> Void
+
+/// What comes of an answer with the status 200 before it is complete: the head first. The answer itself has no body
+/// then.
+public enum ScrapePart: Sendable {
+  /// - Parameters:
+  ///   - contentType: the header of that name; nil when there is none.
+  ///   - length: of the body in bytes, if it is known.
+  case head(contentType: String?, length: Int?)
+  /// Decompressed.
+  case bytes(ByteBuffer)
+}
 
 /// What there is of a target.
 public enum ScrapeAnswer: Sendable {

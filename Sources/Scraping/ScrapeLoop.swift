@@ -1,3 +1,4 @@
+import Bytes
 import Discovery
 import Exposition
 import Glibc
@@ -15,10 +16,11 @@ final class ScrapeLoop: @unchecked Sendable {
   struct Environment: Sendable {
     let sink: any SampleSink
     let fetcher: any ScrapeFetcher
-    let counters: ScrapeCounters
+    let metrics: ScrapeMetrics
     let userAgent: String
     let offsetSeed: UInt64
     let bodyLimit: Int
+    let keepsValues: Bool
     let metadataLists = MetadataLists()
   }
 
@@ -38,15 +40,20 @@ final class ScrapeLoop: @unchecked Sendable {
   private var wanted: Target
   private var scraper: TargetScraper
   private var fetch: Result<ScrapeFetch, ScrapeError>?
+  private var refusal: ScrapeError?
   private var mustForgetLines = false
   private var ending: Ending?
   private var hasEnded = false
   /// The moment of the grid that the last scrape was made for.
   private var due: Int64?
+  /// When the last scrape began.
+  private var lastStart: NIODeadline?
   private var timer: Scheduled<Void>?
   /// Breaks off the scrape that runs.
   private var cancelScrape: (() -> Void)?
   private var isScraping = false
+  /// The fingerprint of the metadata that is shown.
+  private var saidHash = SeriesHash.none
 
   init(
     _ target: Target, _ environment: Environment, on eventLoop: any EventLoop, scratch: ScrapeScratch
@@ -57,8 +64,8 @@ final class ScrapeLoop: @unchecked Sendable {
     wanted = target
     shown = Mutex(TargetStatus(target: target))
     scraper = TargetScraper(
-      labels: target.labels, sink: environment.sink, counters: environment.counters,
-      metadataLists: environment.metadataLists, scratch: scratch)
+      labels: target.labels, sink: environment.sink, metrics: environment.metrics,
+      metadataLists: environment.metadataLists, scratch: scratch, keepsValues: environment.keepsValues)
   }
 
   // MARK: From other threads
@@ -72,6 +79,17 @@ final class ScrapeLoop: @unchecked Sendable {
   func update(_ target: Target) {
     shown.withLock { $0.target = target }
     eventLoop.execute { self.change(to: target) }
+  }
+
+  /// From now on all scrapes fail for this reason, and ask the target nothing; nil: they do not.
+  func refuse(_ reason: String?) { eventLoop.execute { self.refusal = reason.map { ScrapeError($0) } } }
+
+  /// Shows the last samples; then calls `done` on the event loop.
+  func federate(to federation: Federation, _ done: @escaping @Sendable () -> Void) {
+    eventLoop.execute {
+      if !self.hasEnded { federation.take(self.scraper.cache) }
+      done()
+    }
   }
 
   /// Parses all lines anew in the next scrape.
@@ -108,7 +126,9 @@ final class ScrapeLoop: @unchecked Sendable {
     let old = wanted
     wanted = target
     fetch = nil
-    if old.honorLabels != target.honorLabels || old.metricRelabelRules != target.metricRelabelRules {
+    if old.honorLabels != target.honorLabels || old.metricRelabelRules != target.metricRelabelRules
+      || old.limits != target.limits || old.names != target.names
+    {
       mustForgetLines = true
     }
     if old.interval != target.interval, !isScraping {
@@ -135,21 +155,30 @@ final class ScrapeLoop: @unchecked Sendable {
     let target = wanted
     let start = NIODeadline.now()
     let startTime = wallClock()
+    if let lastStart {
+      environment.metrics.observe(interval: target.interval, length: .nanoseconds((start - lastStart).nanoseconds))
+    }
+    lastStart = start
     if mustForgetLines { scraper.forgetLines() }
     mustForgetLines = false
     isScraping = true
     switch prepared(target) {
     case .failure(let error): store(.failure(error), of: target, at: timestamp, start, startTime)
     case .success(let fetch):
-      cancelScrape = fetch(eventLoop) { self.store($0, of: target, at: timestamp, start, startTime) }
+      cancelScrape = fetch(
+        eventLoop, { self.take($0, of: target, at: timestamp) },
+        { self.store($0, of: target, at: timestamp, start, startTime) })
     }
   }
 
   private func prepared(_ target: Target) -> Result<ScrapeFetch, ScrapeError> {
+    if let refusal { return .failure(refusal) }
     if let fetch { return fetch }
+    let limit = target.limits.bodySize
     var request = ScrapeRequest(
-      url: target.scrapeURL, timeout: target.timeout, bodyLimit: environment.bodyLimit,
+      url: target.scrapeURL, timeout: target.timeout, bodyLimit: limit > 0 ? limit - 1 : environment.bodyLimit,
       userAgent: environment.userAgent)
+    request.escaping = target.names.escaping
     request.protocols = target.scrapeProtocols
     request.acceptsGzip = target.enableCompression
     request.access = target.access
@@ -157,6 +186,11 @@ final class ScrapeLoop: @unchecked Sendable {
     do { result = .success(try environment.fetcher.prepare(request)) } catch { result = .failure(error) }
     fetch = result
     return result
+  }
+
+  private func take(_ part: ScrapePart, of target: Target, at timestamp: Int64) {
+    guard isScraping, !hasEnded else { return }
+    scraper.take(part, of: target, fallback: target.fallbackScrapeProtocol?.format, at: timestamp)
   }
 
   private func store(
@@ -182,9 +216,13 @@ final class ScrapeLoop: @unchecked Sendable {
     case .failure(let error):
       fault = scraper.store(.failure(error), of: target, at: timestamp, elapsed: elapsed)
     }
-    let metadata = scraper.metadata.families
+    let metadata = scraper.metadata
     shown.withLock { shown in
-      shown.metadata = metadata
+      if saidHash != metadata.hash {
+        shown.metadata = metadata.families
+        shown.metadataBytes = metadata.byteCount
+        saidHash = metadata.hash
+      }
       shown.health = fault == nil ? .up : .down
       shown.lastError = fault?.description ?? ""
       shown.lastScrape = startTime

@@ -6,9 +6,9 @@ import Synchronization
 
 /// Keeps one scrape loop for each target, and follows what discovery finds.
 public final class ScrapeManager: Sendable {
-  /// Bodies longer than this fail their scrape: 128 MiB after decompression, a million series and more. Prometheus
-  /// has no limit by default; an endless body must not take the host's memory.
-  public static let defaultBodyLimit = 128 << 20
+  /// Where a job has no `body_size_limit`, bodies longer than this fail their scrape: 1 GiB after decompression,
+  /// millions of series. Prometheus has no limit by default; an endless body must not take the host's memory.
+  public static let defaultBodyLimit = 1 << 30
 
   private struct Scraped {
     let loop: ScrapeLoop
@@ -26,6 +26,10 @@ public final class ScrapeManager: Sendable {
     var round = 0
     /// Removed, and still writing their last markers.
     var ending: [ScrapeLoop] = []
+    /// Per job.
+    var pools: [String: PoolMetrics] = [:]
+    /// Why jobs are not scraped, by their names.
+    var refusals: [String: String] = [:]
     /// Targets so far.
     var started = 0
     var isStopped = false
@@ -43,9 +47,10 @@ public final class ScrapeManager: Sendable {
   ///   - userAgent: what targets see, such as `pilotfish/1.0.0`.
   ///   - hostname, externalLabels: decide, with the target, when in the interval a target is scraped; so two
   ///     replicas scrape at different moments.
+  ///   - keepsValues: whether the last values are kept, for `federate`: 8 bytes a series.
   public init(
     sink: any SampleSink, fetcher: any ScrapeFetcher, group: any EventLoopGroup, userAgent: String, hostname: String,
-    externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit
+    externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit, keepsValues: Bool = false
   ) {
     workers = group.makeIterator().map { ($0, ScrapeScratch()) }
     var seed = FNV1a()
@@ -57,18 +62,20 @@ public final class ScrapeManager: Sendable {
       seed.combine(externalLabels.value(at: index))
     }
     environment = ScrapeLoop.Environment(
-      sink: sink, fetcher: fetcher, counters: ScrapeCounters(), userAgent: userAgent, offsetSeed: seed.value,
-      bodyLimit: bodyLimit)
+      sink: sink, fetcher: fetcher, metrics: ScrapeMetrics(), userAgent: userAgent, offsetSeed: seed.value,
+      bodyLimit: bodyLimit, keepsValues: keepsValues)
   }
 
   /// Makes these the targets: new ones are scraped from their next moment on, those that are gone get staleness
-  /// markers, the others go on with their settings of now. Of targets with equal labels and URL one is kept.
+  /// markers, the others go on with their settings of now. Of targets with equal labels and URL one is kept. A job with
+  /// more targets than it may have scrapes none of them, and all are down.
   public func apply(_ jobs: [JobTargets]) {
     state.withLock { state in
       guard !state.isStopped else { return }
       state.round += 1
       let round = state.round
       var new: [Target] = []
+      takePools(jobs, &state)
       for job in jobs {
         for target in job.targets {
           if state.scraped[ObjectIdentifier(target.revision)]?.touch(round) == nil { new.append(target) }
@@ -80,7 +87,33 @@ public final class ScrapeManager: Sendable {
         forget(revision, scraped.identity, &state)
         end(scraped.loop, &state)
       }
+      refuse(jobs, &state)
     }
+  }
+
+  private func takePools(_ jobs: [JobTargets], _ state: inout State) {
+    var pools: [String: PoolMetrics] = [:]
+    for job in jobs {
+      if state.pools[job.jobName] == nil { environment.metrics.poolsCreated.add(1, ordering: .relaxed) }
+      pools[job.jobName] = state.pools[job.jobName] ?? PoolMetrics()
+      pools[job.jobName]?.take(job)
+    }
+    state.pools = pools
+  }
+
+  /// Refuses the targets of jobs that have too many.
+  private func refuse(_ jobs: [JobTargets], _ state: inout State) {
+    var refusals: [String: String] = [:]
+    for job in jobs where job.targetLimit > 0 {
+      let count = job.active.count
+      guard count > job.targetLimit else { continue }
+      environment.metrics.targetLimits.add(1, ordering: .relaxed)
+      refusals[job.jobName] = "target_limit exceeded (number of targets: \(count), limit: \(job.targetLimit))"
+    }
+    if !refusals.isEmpty || !state.refusals.isEmpty {
+      for loop in state.loops { loop.refuse(refusals[loop.target.jobName]) }
+    }
+    state.refusals = refusals
   }
 
   /// A target that is new, or other than it was.
@@ -160,6 +193,8 @@ public final class ScrapeManager: Sendable {
     for loop in loops { loop.forgetLines() }
   }
 
+  func allLoops() -> [ScrapeLoop] { state.withLock { $0.loops } }
+
   /// What all targets say of their families.
   public func metadata() -> [MetricMetadata] {
     let loops = state.withLock { $0.loops }
@@ -176,38 +211,14 @@ public final class ScrapeManager: Sendable {
 }
 
 extension ScrapeManager: MetricSource {
-  private static let targets = MetricFamily.gauge(
-    "prometheus_target_scrape_pool_targets", "Current number of targets in this scrape pool.", ["scrape_job"])
-  private static let bodiesTooLarge = MetricFamily.counter(
-    "prometheus_target_scrapes_exceeded_body_size_limit_total",
-    "Total number of scrapes that hit the body size limit")
-  private static let duplicates = MetricFamily.counter(
-    "prometheus_target_scrapes_sample_duplicate_timestamp_total",
-    "Total number of samples rejected due to duplicate timestamps but different values.")
-  private static let outOfBounds = MetricFamily.counter(
-    "prometheus_target_scrapes_sample_out_of_bounds_total",
-    "Total number of samples rejected due to timestamp falling outside of the time bounds.")
-  private static let outOfOrder = MetricFamily.counter(
-    "prometheus_target_scrapes_sample_out_of_order_total",
-    "Total number of samples rejected due to not being out of the expected order.")
-
   public func write(to writer: MetricWriter) {
-    let loops = state.withLock { $0.loops }
-    var active: [String: Int] = [:]
-    for loop in loops { active[loop.target.jobName, default: 0] += 1 }
-    for (job, count) in active {
-      writer.begin(Self.targets)
-      writer.label(job)
-      writer.end(Double(count))
+    var (pools, loops) = state.withLock { ($0.pools, $0.loops) }
+    for status in loops.lazy.map(\.status) {
+      pools[status.target.jobName]?.targets += 1
+      pools[status.target.jobName]?.metadataEntries += status.metadata.count
+      pools[status.target.jobName]?.metadataBytes += status.metadataBytes
     }
-    let counters = environment.counters
-    for (family, counter) in [
-      (Self.bodiesTooLarge, counters.bodiesTooLarge.load(ordering: .relaxed)),
-      (Self.duplicates, counters.duplicates.load(ordering: .relaxed)),
-      (Self.outOfBounds, counters.outOfBounds.load(ordering: .relaxed)),
-      (Self.outOfOrder, counters.outOfOrder.load(ordering: .relaxed)),
-    ] {
-      writer.sample(family, Double(counter))
-    }
+    for (job, pool) in pools { pool.write(of: job, to: writer) }
+    environment.metrics.write(to: writer)
   }
 }

@@ -20,7 +20,7 @@ extension SeriesCache {
       var parser = OpenMetricsParser(bytes)
       try read(&parser, terms, &counts)
     case .protobuf:
-      var parser = ProtobufParser(bytes)
+      var parser = ProtobufParser(bytes, histograms: terms.histogramChoice)
       try read(&parser, terms, &counts)
     }
   }
@@ -40,7 +40,9 @@ extension SeriesCache {
       parser.rewind()
     }
     do throws(ExpositionError) {
-      let said = try walk(&parser, terms, &counts)
+      var said = SeriesHash.none
+      try walk(&parser, terms, &counts, &said)
+      try checkLimits()
       guard said != metadata.hash else { return }
       parser.rewind()
       let changed = metadata.read(&parser, hasher)
@@ -50,14 +52,15 @@ extension SeriesCache {
     } catch { throw ScrapeError(error.description) }
   }
 
-  /// Stores all samples; gives the fingerprint of what the target says of its families.
-  private mutating func walk<Parser: ExpositionParser & ~Copyable & ~Escapable>(
-    _ parser: inout Parser, _ terms: Terms, _ counts: inout Counts
-  ) throws(ExpositionError) -> SeriesHash {
-    var said = SeriesHash.none
+  /// Stores all samples; `said` becomes the fingerprint of what the target has said of its families so far.
+  mutating func walk<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: inout Parser, _ terms: Terms, _ counts: inout Counts, _ said: inout SeriesHash
+  ) throws(ExpositionError) {
+    let isDescribing = parts?.known != nil
     while let entry = try parser.next() {
       guard entry == .sample else {
         said = parser.metadataHash(hasher, after: said)
+        if parts?.readsMetadata == true { metadata.take(parser) }
         continue
       }
       let isInPlace =
@@ -73,17 +76,25 @@ extension SeriesCache {
         if hasDiverged { nextLines.append(lines[cursor]) }
         cursor += 1
       } else {
-        record = try find(parser, terms, isNew: &isNew)
+        guard let found = try find(parser, terms, isNew: &isNew, &counts) else { continue }
+        record = found
       }
       try store(parser, in: record, terms, isNew: isNew, &counts)
+      if isDescribing, !isNew { try describe(parser, record, terms) }
     }
-    return said
   }
 
-  /// The record of a series that does not stand where it stood, which may be new.
+  /// - Throws: when a limit was exceeded with which a scrape is read to its end.
+  func checkLimits() throws(ExpositionError) {
+    if exceeded.contains(.samples) { throw ExpositionError("sample limit exceeded") }
+    if exceeded.contains(.histogramBuckets) { throw ExpositionError("histogram bucket limit exceeded") }
+  }
+
+  /// The record of a series that does not stand where it stood, which may be new; nil beyond the limit of samples,
+  /// where no new ones are taken.
   private mutating func find<Parser: ExpositionParser & ~Copyable & ~Escapable>(
-    _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool
-  ) throws(ExpositionError) -> Int32 {
+    _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
+  ) throws(ExpositionError) -> Int32? {
     if !hasDiverged {
       hasDiverged = true
       nextLines.append(contentsOf: lines[..<cursor])
@@ -99,6 +110,11 @@ extension SeriesCache {
     } else {
       parses += 1
       if let about = try readLabels(parser, terms) {
+        guard counts.limited < terms.sampleLimit else {
+          exceeded.insert(.samples)
+          counts.kept += 1
+          return nil
+        }
         line.record = register(labels, about.metadata)
         isNew = true
       } else {
@@ -113,7 +129,7 @@ extension SeriesCache {
 
   /// Sets `labels` to those under which the series is stored; gives what the target says of its family, if it says
   /// anything. Nil when rules drop the series.
-  private mutating func readLabels<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+  mutating func readLabels<Parser: ExpositionParser & ~Copyable & ~Escapable>(
     _ parser: borrowing Parser, _ terms: Terms
   ) throws(ExpositionError) -> (metadata: MetricMetadata?, Void)? {
     labels.removeAll()
@@ -126,7 +142,12 @@ extension SeriesCache {
         guard terms.rules.apply(to: &labels) else { return nil }
         try labels.arrange()
       }
+      guard labels.isValid(in: terms.names) else { throw labels.invalidNames }
     } catch { throw ExpositionError(error.description) }
+    do throws(ScrapeError) { try labels.check(terms.limits) } catch {
+      exceeded.insert(.labels)
+      throw ExpositionError(error.description)
+    }
     return (about, ())
   }
 

@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import Exposition
 import Relabeling
 
@@ -51,6 +52,18 @@ package struct SeriesCache {
     var outOfBounds = 0
 
     package init() {}
+
+    /// Those that count for `sample_limit`.
+    var limited: Int { kept &- duplicates }
+  }
+
+  /// Limits that a scrape may exceed while it goes on: it counts its samples, and fails at its end.
+  struct Exceeded: OptionSet {
+    let rawValue: UInt8
+    static let samples = Exceeded(rawValue: 1)
+    static let histogramBuckets = Exceeded(rawValue: 2)
+    /// With this one it fails at once.
+    static let labels = Exceeded(rawValue: 4)
   }
 
   /// How the samples of a target are stored.
@@ -59,8 +72,15 @@ package struct SeriesCache {
     package var labels: LabelSet
     package var honorLabels: Bool
     package var honorTimestamps: Bool
+    /// Whether series with explicit timestamps get staleness markers.
+    package var tracksTimestamps = false
     /// `metric_relabel_configs`.
     package var rules: RelabelRules
+    package var limits = ScrapeLimits()
+    var sampleLimit: Int { limits.samples > 0 ? limits.samples : .max }
+    package var histograms = HistogramResolution(buckets: 0, factor: 0)
+    package var names = NameScheme.utf8
+    package var histogramChoice = HistogramChoice.native
     /// Of the scrape, milliseconds since the epoch.
     package var time: Int64
 
@@ -76,6 +96,8 @@ package struct SeriesCache {
     }
   }
 
+  /// Samples of a scrape for which there is room beside its lines: those about the scrape itself.
+  private static let moreSamples = 16
   /// Explicit timestamps may be so far ahead, in milliseconds: 10 minutes, as in Prometheus.
   private static let furthestAhead: Int64 = 600_000
 
@@ -95,24 +117,38 @@ package struct SeriesCache {
   let hasher = SeriesHasher.process
   var lines: [Line] = []
   var records: [Record] = []
+  /// The last values, by record; a staleness marker where there is none to show. Nil: they are not kept.
+  private var values: [Double]?
   private var free: [Int32] = []
   private var dropped: Int32?
   /// What the last exemplars of a series were, by its record: they are not appended again.
   private var exemplars: [Int32: [UInt64]] = [:]
+  /// Since when a series counts, by its record, as far as the sink was told.
+  private var starts: [Int32: Int64] = [:]
   /// Counts scrapes.
   private var generation: UInt32 = 1
 
+  /// Whether the metadata that is known is not what the last exposition said, which came in parts.
+  var isMetadataOld = false
+
   // Of the scrape that runs.
+  /// Where it is, when its exposition comes in parts.
+  var parts: Parts?
+  var exceeded: Exceeded = []
   var cursor = 0
   var nextLines: [Line] = []
   var hasDiverged = false
   var lineByHash: [SeriesHash: Int32] = [:]
   private var recordBySeries: [SeriesID: Int32] = [:]
   private var created: [Int32] = []
-  private var explicit: [(record: Int32, lastTimestamp: Int64)] = []
+  private var explicit: [(record: Int32, lastTimestamp: Int64, value: Double)] = []
   var labels = LabelSet()
 
-  package init(sink: any SampleSink) { self.sink = sink }
+  /// - Parameter keepsValues: whether the last value of each series is kept, for `lastSamples`: 8 bytes each.
+  package init(sink: any SampleSink, keepsValues: Bool = false) {
+    self.sink = sink
+    values = keepsValues ? [] : nil
+  }
 
   /// Parses all lines anew in the next scrape, for rules have changed; the series stay known.
   mutating func forgetLines() { lines.removeAll() }
@@ -128,8 +164,11 @@ package struct SeriesCache {
     samples.removeAll(keepingCapacity: true)
     attachments.removeAll(keepingCapacity: true)
     released.removeAll(keepingCapacity: true)
+    // As many as last time, most likely.
+    samples.reserveCapacity(lines.count + Self.moreSamples)
     cursor = 0
     hasDiverged = false
+    exceeded = []
   }
 
   /// Stores the sample that `parser` has read, if nothing speaks against it.
@@ -143,10 +182,19 @@ package struct SeriesCache {
     counts.kept += 1
     let isRepeated = records[index].seen == generation
     records[index].seen = generation
-    if records[index].isRefused { return }
     if isRepeated, timestamp == nil {
       counts.duplicates += 1
       return
+    }
+    if counts.limited > terms.sampleLimit { exceeded.insert(.samples) }
+    if records[index].isRefused || exceeded.contains(.samples) { return }
+    var histogram: [UInt8] = []
+    if parser.isHistogram {
+      guard let reduced = terms.histograms.limit(parser.histogram()) else {
+        exceeded.insert(.histogramBuckets)
+        return
+      }
+      histogram = reduced
     }
     let sampleTime = timestamp ?? terms.time
     if timestamp != nil, sampleTime > terms.time &+ Self.furthestAhead {
@@ -157,18 +205,19 @@ package struct SeriesCache {
       counts.outOfOrder += 1
       return
     }
-    if timestamp != nil {
-      explicit.append((record, records[index].lastTimestamp))
-    } else {
+    if timestamp != nil { explicit.append((record, records[index].lastTimestamp, values?[index] ?? 0)) }
+    if timestamp == nil || terms.tracksTimestamps {
       records[index].wasTracked = records[index].tracked == generation &- 1
       records[index].tracked = generation
     }
     records[index].lastTimestamp = sampleTime
     records[index].isHistogram = parser.isHistogram
     samples.append(Sample(series: records[index].series, timestamp: sampleTime, value: parser.value))
-    if parser.isHistogram { attach(.histogram(parser.histogram())) }
+    values?[index] = parser.isHistogram ? .staleMarker : parser.value
+    if parser.isHistogram { attach(.histogram(histogram)) }
+    if let start = parser.start, starts.updateValue(start, forKey: record) != start { attach(.start(start)) }
     if parser.exemplarCount > 0 { try attachExemplars(of: parser, to: record, at: sampleTime) }
-    if isNew { counts.added += 1 }
+    if isNew, exceeded.isEmpty { counts.added += 1 }
   }
 
   /// Attaches to the last sample what it carries.
@@ -219,12 +268,20 @@ package struct SeriesCache {
     attachments.removeAll(keepingCapacity: true)
     // Those of this scrape were not appended.
     exemplars.removeAll()
-    for entry in explicit.reversed() { records[Int(entry.record)].lastTimestamp = entry.lastTimestamp }
+    starts.removeAll()
+    if let parts, parts.readsMetadata { metadata = parts.before }
+    for entry in explicit.reversed() {
+      records[Int(entry.record)].lastTimestamp = entry.lastTimestamp
+      values?[Int(entry.record)] = entry.value
+    }
     for index in created { release(Int(index)) }
     for index in records.indices where !records[index].isFree {
       let isOfThisScrape = records[index].tracked == generation
       // The sample that this scrape would have stored has set the time already.
-      if isOfThisScrape { records[index].lastTimestamp = time &- 1 }
+      if isOfThisScrape, records[index].lastTimestamp == time {
+        records[index].lastTimestamp = time &- 1
+        values?[index] = .staleMarker
+      }
       let wasTracked = isOfThisScrape ? records[index].wasTracked : records[index].tracked == generation &- 1
       if wasTracked, !records[index].isPinned { appendMarker(index, at: time) }
       records[index].tracked = 0
@@ -234,6 +291,7 @@ package struct SeriesCache {
   }
 
   private mutating func forgetScrape() {
+    parts = nil
     created.removeAll(keepingCapacity: true)
     explicit.removeAll(keepingCapacity: true)
     metadata.forgetPlaces()
@@ -247,6 +305,9 @@ package struct SeriesCache {
     recordBySeries = [:]
   }
 
+  /// What this scrape exceeded does not count.
+  mutating func forgetExceeded() { exceeded = [] }
+
   // MARK: Series about the scrape
 
   /// Registers a series that stays until `end`; gives the number to `report` by.
@@ -258,10 +319,18 @@ package struct SeriesCache {
     return index
   }
 
+  /// The series of that number stays no more: the next scrape ends it.
+  mutating func unpin(_ index: Int) {
+    records[index].isPinned = false
+    // As if the last scrape had stored it.
+    records[index].tracked = generation
+  }
+
   /// Stores a value of a pinned series, unless the target itself has exposed that series.
   mutating func report(_ index: Int, _ value: Double, at time: Int64) {
     guard !records[index].isRefused, time > records[index].lastTimestamp else { return }
     records[index].lastTimestamp = time
+    values?[index] = value
     samples.append(Sample(series: records[index].series, timestamp: time, value: value))
   }
 
@@ -277,6 +346,18 @@ package struct SeriesCache {
       release(index)
     }
     lines = []
+  }
+
+  /// The last sample of each series, as far as it is not older: none of those that have ended, and no histograms.
+  /// Between two scrapes, and only if values are kept.
+  func lastSamples(since oldest: Int64) -> [Sample] {
+    guard let values else { return [] }
+    var samples: [Sample] = []
+    for (record, value) in zip(records, values) where !record.isFree && !record.isRefused {
+      guard record.lastTimestamp >= oldest, !value.isStaleMarker else { continue }
+      samples.append(Sample(series: record.series, timestamp: record.lastTimestamp, value: value))
+    }
+    return samples
   }
 
   // MARK: Records
@@ -302,9 +383,11 @@ package struct SeriesCache {
     if let reused = free.popLast() {
       index = reused
       records[Int(index)] = record
+      values?[Int(index)] = .staleMarker
     } else {
       index = Int32(truncatingIfNeeded: records.count)
       records.append(record)
+      values?.append(.staleMarker)
     }
     if let series { recordBySeries[series] = index }
     created.append(index)
@@ -320,6 +403,7 @@ package struct SeriesCache {
     record.isPinned = true
     let index = Int32(truncatingIfNeeded: records.count)
     records.append(record)
+    values?.append(.staleMarker)
     dropped = index
     return index
   }
@@ -328,12 +412,14 @@ package struct SeriesCache {
     if !records[index].isRefused { released.append(records[index].series) }
     records[index].isFree = true
     if !exemplars.isEmpty { exemplars[Int32(truncatingIfNeeded: index)] = nil }
+    if !starts.isEmpty { starts[Int32(truncatingIfNeeded: index)] = nil }
     free.append(Int32(truncatingIfNeeded: index))
   }
 
   private mutating func appendMarker(_ index: Int, at time: Int64) {
     guard !records[index].isRefused, time > records[index].lastTimestamp else { return }
     records[index].lastTimestamp = time
+    values?[index] = .staleMarker
     samples.append(Sample(series: records[index].series, timestamp: time, value: .staleMarker))
     if records[index].isHistogram { attach(.histogram(Self.staleHistogram)) }
   }

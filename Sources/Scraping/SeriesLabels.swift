@@ -45,13 +45,15 @@ extension LabelSet {
     guard index(of: "__name__") != nil else { throw ScrapeError("missing metric name (__name__ label)") }
     for index in 0..<count {
       guard name(at: index).byteCount > 0, name(at: index).isUTF8, value(at: index).isUTF8 else {
-        throw ScrapeError("invalid metric name or label names: \(self)")
+        throw invalidNames
       }
       if index > 0, name(at: index).equals(name(at: index - 1)) {
         throw ScrapeError("label name \"\(String(utf8: name(at: index)))\" is not unique: invalid sample")
       }
     }
   }
+
+  var invalidNames: ScrapeError { ScrapeError("invalid metric name or label names: \(self)") }
 
   /// Removes labels without a value, and others of the same name.
   private mutating func removeEmptyNames() {

@@ -20,6 +20,10 @@ struct TargetMetadata {
 
   /// By the order of the exposition.
   private(set) var families: [FamilyMetadata] = []
+  /// Bytes of what they say.
+  var byteCount: Int {
+    families.reduce(0) { $0 + $1.help.utf8.count + $1.unit.utf8.count + $1.type.utf8.count }
+  }
   /// The fingerprint of all that was said.
   private(set) var hash = SeriesHash.none
   /// Where a family stands in `families`; empty when nobody has asked since it was forgotten.
@@ -31,9 +35,7 @@ struct TargetMetadata {
     _ parser: inout Parser, _ hasher: SeriesHasher
   ) -> Set<String> {
     let before = families
-    families = []
-    places = [:]
-    hash = .none
+    begin()
     do throws(ExpositionError) {
       while let entry = try parser.next() {
         if entry == .sample {
@@ -50,7 +52,20 @@ struct TargetMetadata {
     return changes(since: before)
   }
 
-  private mutating func take<Parser: ExpositionParser & ~Copyable & ~Escapable>(_ parser: borrowing Parser) {
+  /// Forgets all, to `take` what is said now.
+  mutating func begin() {
+    families = []
+    places = [:]
+    hash = .none
+  }
+
+  /// All is taken.
+  ///
+  /// - Parameter hash: the fingerprint of it.
+  mutating func end(_ hash: SeriesHash) { self.hash = hash }
+
+  /// Takes over the entry about a family that the parser has read.
+  mutating func take<Parser: ExpositionParser & ~Copyable & ~Escapable>(_ parser: borrowing Parser) {
     let name = parser.familyName
     if places[name] == nil {
       guard families.count < Self.limit else { return }

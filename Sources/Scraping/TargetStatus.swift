@@ -16,6 +16,8 @@ public struct TargetStatus: Sendable {
   public var lastScrapeDuration = Duration.zero
   /// What the target says of its families.
   public var metadata: [FamilyMetadata] = []
+  /// Bytes of what it says.
+  var metadataBytes = 0
 
   init(target: Target) { self.target = target }
 

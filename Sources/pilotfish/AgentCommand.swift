@@ -22,12 +22,16 @@ enum AgentCommand {
   private static let enableLifecycle = Flag(
     "web.enable-lifecycle", false, "Enable reload via HTTP request.")
 
+  private static let enableFederation = Flag(
+    "web.enable-federation", false,
+    "Show the last samples of all scrapes under /federate, as Prometheus does; keeps 8 bytes more a series.")
   private static let ignoreServerBlocks = Flag(
     "config.ignore-server-blocks", false,
     "Ignore rule_files, alerting and remote_read in the configuration file, which an agent has no use for.")
 
   private static let ownFlags =
-    [configFile.definition, ignoreServerBlocks.definition, enableLifecycle.definition] + AgentStorageFlags.definitions
+    [configFile.definition, ignoreServerBlocks.definition, enableLifecycle.definition, enableFederation.definition]
+    + AgentStorageFlags.definitions
 
   static func run(_ arguments: [String]) async throws {
     ProcessMemory.mapLargeBlocks()
@@ -52,7 +56,8 @@ enum AgentCommand {
     let own = OwnPage(page, path: exporter.path)
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
-      userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels)
+      userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels,
+      keepsValues: flags[enableFederation])
     let environment = DiscoveryEnvironment(client: client, aws: aws, userAgent: userAgent, log: logger)
     let discovery = DiscoveryManager(environment: environment) { scraping.apply($0) }
     let reload = AgentReload(flags[configFile], options, configuration, logger: logger) { new, old in
@@ -82,6 +87,7 @@ enum AgentCommand {
     pages.add(to: &routes)
     targetPages.add(to: &routes)
     status.add(to: &routes)
+    routes["/federate"] = flags[enableFederation] ? FederatePage.handler(scraping, storage) : FederatePage.refusal
     let server = try await exporter.listen(routes: routes, group: group)
     if exporter.isOpen { own.listen(on: server.addresses) }
     try storage.start { scraping.metadata() }

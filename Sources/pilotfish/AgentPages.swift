@@ -3,6 +3,7 @@
 import Bytes
 import Exposition
 import Scraping
+import Selectors
 import Synchronization
 import Web
 
@@ -44,15 +45,18 @@ final class AgentPages: Sendable {
 
   // MARK: Metadata
 
-  /// `match_target`: a selector of label matchers with `=`; `metric`: one family; `limit`: so many entries.
+  /// `match_target`: a selector; `metric`: one family; `limit`: so many entries.
   private func metadata(_ request: WebRequest) -> WebResponse {
     let text = request.parameters("match_target").first ?? ""
-    guard let selector = EqualitySelector(text) else {
-      return .badData("invalid parameter \"match_target\": only {label=\"value\", …} is served by this version")
+    let selector: Selector?
+    do throws(SelectorError) {
+      selector = text.isEmpty ? nil : try Selector(text)
+    } catch {
+      return .badData("invalid parameter \"match_target\": \(error)")
     }
     let metric = request.parameters("metric").first ?? ""
     let limit = request.parameters("limit").first.flatMap { Int($0) } ?? .max
-    let entries = scraping.snapshot().filter { selector.matches($0.target.labels) }.flatMap { status in
+    let entries = scraping.snapshot().filter { selector?.matches($0.target.labels) ?? true }.flatMap { status in
       status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
         [
           "target": .labels(status.target.labels), "metric": .string(entry.family), "type": .string(entry.type),
@@ -67,56 +71,4 @@ final class AgentPages: Sendable {
 extension WebResponse {
   /// Plain text, as Prometheus' health checks answer.
   fileprivate static func plain(_ status: Int, _ text: String) -> WebResponse { .text(status, text) }
-}
-
-/// A selector of the form `{name="value", …}`.
-struct EqualitySelector {
-  private var matchers: [(name: String, value: String)] = []
-
-  /// Nil when the text is anything else; an empty text matches everything.
-  init?(_ text: String) {
-    let trimmed = text.trimmingBlanks
-    if trimmed.isEmpty { return }
-    guard trimmed.first == "{", trimmed.last == "}", trimmed.count >= 2 else { return nil }
-    var rest = trimmed.dropFirst().dropLast()[...]
-    while true {
-      rest = rest.drop { $0 == " " || $0 == "," }
-      if rest.isEmpty { return }
-      guard let equals = rest.firstIndex(of: "=") else { return nil }
-      let name = String(rest[..<equals]).trimmingBlanks
-      rest = rest[rest.index(after: equals)...].drop { $0 == " " }
-      guard rest.popFirst() == "\"" else { return nil }
-      var value = ""
-      var isClosed = false
-      while let character = rest.popFirst() {
-        if character == "\"" {
-          isClosed = true
-          break
-        }
-        if character == "\\" {
-          guard let escaped = rest.popFirst() else { return nil }
-          value.append(escaped == "n" ? "\n" : escaped)
-        } else {
-          value.append(character)
-        }
-      }
-      guard isClosed, !name.isEmpty else { return nil }
-      matchers.append((name, value))
-    }
-  }
-
-  /// A label that is not there counts as empty.
-  func matches(_ labels: LabelSet) -> Bool {
-    matchers.allSatisfy { matcher in
-      let index = labels.index(of: matcher.name.utf8.span.bytes)
-      let value = index.map { String(utf8: labels.value(at: $0)) } ?? ""
-      return value.utf8.elementsEqual(matcher.value.utf8)
-    }
-  }
-}
-
-extension String {
-  fileprivate var trimmingBlanks: String {
-    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
-  }
 }

@@ -68,7 +68,7 @@ private func group(_ source: String, _ address: String...) -> TargetGroup {
 @Test func targetsAreKept() throws {
   let job = try #require(try jobs("{job_name: j, static_configs: [{targets: ['s:1']}]}").first)
   func revisions(_ targets: [Target]) -> [ObjectIdentifier] { targets.map { ObjectIdentifier($0.revision) } }
-  var pool = JobPool(job)
+  var pool = JobPool(job, nil)
   pool.take(group("g", "a:1", "b:1", "c:1"), nil, Array("g".utf8))
   pool.take(group("h", "d:1"), nil, Array("h".utf8))
   let first = pool.targets().targets

@@ -10,13 +10,16 @@ import Testing
 /// A scraper of one target that is handed answers at 1000, 2000, … milliseconds.
 private struct Scrapes {
   let sink = RecordingSink()
-  let target = Target(
+  var target = Target(
     jobName: "j", discoveredLabels: LabelSet(), labels: LabelSet([(name: "job", value: "j")]), scrapeURL: "http://a",
     interval: .seconds(1), timeout: .seconds(1), honorLabels: false, honorTimestamps: true)
   var scraper: TargetScraper
   var time: Int64 = 0
 
-  init() { scraper = TargetScraper(labels: target.labels, sink: sink, counters: ScrapeCounters()) }
+  init() {
+    target.scrapeNativeHistograms = true
+    scraper = TargetScraper(labels: target.labels, sink: sink, metrics: ScrapeMetrics())
+  }
 
   @discardableResult
   mutating func scrape(_ bytes: [UInt8], _ format: ExpositionFormat = .openMetrics) -> ScrapeError? {

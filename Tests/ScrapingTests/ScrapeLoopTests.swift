@@ -27,7 +27,7 @@ private struct FakeFetcher: ScrapeFetcher {
   let answer: ScrapeResponse?
 
   func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch {
-    { eventLoop, completion in
+    { eventLoop, _, completion in
       requests.yield(request)
       if let answer {
         eventLoop.assumeIsolated().execute { completion(.success(.response(answer))) }
@@ -41,7 +41,7 @@ private struct FakeFetcher: ScrapeFetcher {
 @Test func theSeriesAboutAScrape() {
   let sink = RecordingSink()
   let target = target()
-  var scraper = TargetScraper(labels: target.labels, sink: sink, counters: ScrapeCounters())
+  var scraper = TargetScraper(labels: target.labels, sink: sink, metrics: ScrapeMetrics())
   func value(_ name: String, _ stored: [String: [Stored]]) -> [Stored]? {
     stored["{__name__=\"\(name)\", instance=\"a\", job=\"j\"}"]
   }
