@@ -15,7 +15,8 @@ final class ConnectionHandler: ChannelInboundHandler {
   private var call: HTTPCall?
   private var answer = ResponseAssembly(isAnswerToHead: false, limit: 0)
   private var isRequestSent = true
-  private var hasLowWaterMark = false
+  /// So many bytes must have come before the kernel wakes us.
+  private var lowWaterMark = 1
 
   /// A rest of an answer that is worth waiting for.
   private static let leastRest = 16 << 10
@@ -87,7 +88,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   private func finish(_ context: ChannelHandlerContext, _ response: HTTPResponse) {
     guard let call else { return }
     self.call = nil
-    if hasLowWaterMark { setLowWaterMark(context, 1) }
+    if lowWaterMark > 1 { setLowWaterMark(context, 1) }
     var answer = self.answer
     self.answer = ResponseAssembly(isAnswerToHead: false, limit: 0)
     // A server that answers before it has read the whole request is not given another one behind it.
@@ -119,8 +120,13 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// when its memory is full, or when the connection has ended.
   private func awaitRest(_ context: ChannelHandlerContext) {
     // Behind TLS it is not known how many bytes are on their way.
-    guard call != nil, !isSecure, !hasLowWaterMark, let rest = answer.missing, rest > Self.leastRest else { return }
-    setLowWaterMark(context, min(rest, SpareBuffers.receiveCapacity))
+    guard call != nil, !isSecure, let rest = answer.missing else { return }
+    if lowWaterMark == 1 {
+      if rest > Self.leastRest { setLowWaterMark(context, min(rest, SpareBuffers.receiveCapacity)) }
+    } else if rest < lowWaterMark {
+      // More than the rest will not come.
+      setLowWaterMark(context, max(rest, 1))
+    }
   }
 
   private func setLowWaterMark(_ context: ChannelHandlerContext, _ bytes: Int) {
@@ -128,6 +134,6 @@ final class ConnectionHandler: ChannelInboundHandler {
       level: .socket, name: NIOBSDSocket.Option(rawValue: SO_RCVLOWAT))
     // A channel of another kind has none; then there are a few more reads.
     guard (try? context.channel.syncOptions?.setOption(option, value: bytes)) != nil else { return }
-    hasLowWaterMark = bytes > 1
+    lowWaterMark = bytes
   }
 }

@@ -28,16 +28,16 @@ private func firstJob(_ yaml: String) throws -> ScrapeConfiguration {
 }
 
 @Test func switchesComeFromGlobal() throws {
-  let keys = ["convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms", "extra_scrape_metrics"]
+  let keys = ["always_scrape_classic_histograms", "extra_scrape_metrics"]
   func values(_ job: ScrapeConfiguration) -> [Bool] {
-    [job.convertClassicHistogramsToNHCB, job.alwaysScrapeClassicHistograms, job.extraScrapeMetrics]
+    [job.alwaysScrapeClassicHistograms, job.extraScrapeMetrics]
   }
   let global = "global: {\(keys.map { "\($0): true" }.joined(separator: ", "))}\n"
-  #expect(values(try firstJob(job("honor_labels: true"))) == [false, false, false])
-  #expect(values(try firstJob(global + job("honor_labels: true"))) == [true, true, true])
+  #expect(values(try firstJob(job("honor_labels: true"))) == [false, false])
+  #expect(values(try firstJob(global + job("honor_labels: true"))) == [true, true])
   for (index, key) in keys.enumerated() {
     let own = values(try firstJob(global + job("\(key): false")))
-    #expect(own.indices.map { own[$0] } == (0..<3).map { $0 != index })
+    #expect(own.indices.map { own[$0] } == keys.indices.map { $0 != index })
   }
 }
 

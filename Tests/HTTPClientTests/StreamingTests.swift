@@ -49,6 +49,23 @@ import Testing
     await server.close()
   }
 
+  /// The last bytes are fewer than those that the kernel is asked to wait for.
+  @Test(arguments: [40_000, 600_000, 3_000_001]) func theEndOfALongBodyIsSeen(_ length: Int) async throws {
+    let body = [UInt8](repeating: UInt8(ascii: "a"), count: length)
+    let server = try await FakeServer { _ in
+      [.send("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n"), .send(body)]
+    }
+    for _ in 0..<3 {
+      let (parts, outcome) = try await stream(server.url())
+      #expect(parts.reduce(0) { $0 + $1.utf8.count } == length)
+      #expect(throws: Never.self) { try outcome.get() }
+      let limits = HTTPLimits(timeout: .seconds(30), bodyBytes: .max)
+      let whole = try await client.send(HTTPRequest(url: try HTTPURL(server.url())), limits: limits)
+      #expect(whole.body.readableBytes == length)
+    }
+    await server.close()
+  }
+
   @Test func aPartComesBeforeTheNextOneIsSent() async throws {
     let (seen, signal) = AsyncStream.makeStream(of: String.self)
     let server = try await FakeServer { _ in
