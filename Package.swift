@@ -76,7 +76,9 @@ let package = Package(
 
     .executableTarget(
       name: "Benchmarks",
-      dependencies: ["Scraping", "RemoteWrite", "Exposition", "Compression", "Bytes", "CAllocations"],
+      dependencies: [
+        "Scraping", "RemoteWrite", "HTTPClient", "Kernel", "Exposition", "Compression", "Bytes", "CAllocations", log,
+      ] + nio,
       path: "Benchmarks/Benchmarks", swiftSettings: swift),
     .executableTarget(
       name: "Transport", dependencies: ["HTTPClient", "CAllocations"] + nio, path: "Benchmarks/Transport",

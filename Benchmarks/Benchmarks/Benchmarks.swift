@@ -2,6 +2,7 @@
 //
 //     swift run -c release Benchmarks            all of them
 //     swift run -c release Benchmarks parser     those whose name contains "parser"
+//     swift run -c release Benchmarks pipeline   all of the way, by the number of series (PipelineBenchmark.swift)
 //     swift run -c release Benchmarks backlog …  no benchmark: writes a log (LogBenchmarks.swift)
 //
 // A row is one operation: `ns/sample` and `MB/s` are of the best of its rounds, since other work on the machine
@@ -9,9 +10,10 @@
 
 @main
 enum Benchmarks {
-  static func main() {
+  static func main() async {
     let wanted = CommandLine.arguments.dropFirst()
     if wanted.first == "backlog" { return Backlog.run(Array(wanted.dropFirst())) }
+    if wanted.first == "pipeline" { return await PipelineBenchmark.run(Array(wanted.dropFirst())) }
     Measurement.printHead()
     for (name, run) in all where wanted.isEmpty || wanted.contains(where: name.contains) { run(name) }
   }

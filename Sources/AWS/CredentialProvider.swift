@@ -140,10 +140,11 @@ public final class CredentialProvider: Sendable {
     for waiter in waiters { waiter.resume() }
     tell(result, old, fault)
     switch result {
-    case .success(let credentials):
+    case .success(let credentials) where credentials.expiration.map({ $0.seconds > clock.now.seconds }) ?? true:
       failures = 0
       return pause(until: credentials.expiration)
-    case .failure:
+    default:
+      // What has expired already is no better than nothing.
       failures += 1
       let pause = min(Self.retries.lowerBound * (1 << min(failures - 1, 5)), Self.retries.upperBound)
       return pause * Double.random(in: 0.8..<1)

@@ -63,7 +63,7 @@ struct Connector {
           try addHandlers(to: channel.pipeline.syncOperations, pool)
         }
       }
-    connected(bootstrap).assumeIsolated().whenComplete { result in
+    connected(bootstrap, on: pool.eventLoop).assumeIsolated().whenComplete { result in
       switch result {
       case .success(let channel): prepare(channel, attempt, completion)
       case .failure(let error):
@@ -86,9 +86,11 @@ struct Connector {
     try pipeline.addHandler(ConnectionHandler(origin, pool, isSecure: tls != nil))
   }
 
-  private func connected(_ bootstrap: ClientBootstrap) -> EventLoopFuture<any Channel> {
+  private func connected(
+    _ bootstrap: ClientBootstrap, on eventLoop: any EventLoop
+  ) -> EventLoopFuture<any Channel> {
     guard hostKind != .name, let address = try? SocketAddress(ipAddress: host, port: port) else {
-      return bootstrap.connect(host: host, port: port)
+      return bootstrap.resolver(NameQuery(host, port, on: eventLoop)).connect(host: host, port: port)
     }
     // No resolver, and no thread for it.
     return bootstrap.connect(to: address)

@@ -32,7 +32,7 @@ extension HTTPAccess {
 
   private static let margin = TimeAmount.seconds(10)
   private static let pause = TimeAmount.seconds(5)
-  private static let limits = HTTPLimits(timeout: .seconds(30), bodyBytes: 1 << 20)
+  private static let limits = HTTPLimits(timeout: .seconds(30), bodyBytes: 1 << 20, redirects: 0)
 
   /// Calls `waiter` once, when there is a token or why there is none, on any event loop. To be called on that of `pool`.
   func fetchToken(_ pool: ConnectionPool, _ waiter: @escaping @Sendable (HTTPAccessError?) -> Void) {

@@ -77,8 +77,7 @@ extension HTTPClientError {
         dialling: attempt, failure.target.ipAddress ?? host, failure.target.port ?? port, failure.error)
       return
     }
-    let lookups = [error.dnsAError, error.dnsAAAAError].compactMap { $0 as? SocketAddressError.UnknownHost }
-    let isTemporary = lookups.contains { $0.errorCode == Int(EAI_AGAIN) }
+    let isTemporary = (error.dnsAError as? NameResolver.Failure)?.isTemporary == true
     let reason = isTemporary ? "temporary failure in name resolution" : "no such host"
     self = .connect(attempt, reason: "dial tcp: lookup \(host): \(reason)")
   }

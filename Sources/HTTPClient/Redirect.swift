@@ -4,7 +4,9 @@ import NIOCore
 /// either, nor from https to http.
 extension HTTPRequest {
   /// What no other server than the one it was meant for gets to see.
-  private static let credentials: Set<String> = ["authorization", "cookie", "proxy-authorization", "www-authenticate"]
+  private static let credentials: Set<String> = [
+    "authorization", "cookie", "proxy-authorization", "www-authenticate", "x-consul-token",
+  ]
   /// What describes a body, and goes with it.
   private static let bodyHeaders: Set<String> = ["content-type", "content-encoding", "content-language"]
 
@@ -36,6 +38,6 @@ extension HTTPURL {
   /// Whether the server at `other` may see what was meant for this one: it is the same one, perhaps by TLS now.
   fileprivate func mayShareCredentials(with other: HTTPURL) -> Bool {
     guard host == other.host else { return false }
-    return isSecure == other.isSecure ? port == other.port : other.isSecure
+    return isSecure == other.isSecure ? port == other.port : port == 80 && other.isSecure && other.port == 443
   }
 }

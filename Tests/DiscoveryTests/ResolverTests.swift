@@ -16,14 +16,15 @@ final class FakeDNS: Sendable {
 
   init(_ script: @escaping Script) async throws {
     let group = MultiThreadedEventLoopGroup.singleton
+    // Ports of datagrams are seldom taken, so theirs comes second.
+    let streams = try await ServerBootstrap(group: group).childChannelInitializer { channel in
+      channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(StreamHandler(script)) }
+    }.bind(host: "127.0.0.1", port: 0).get()
+    port = UInt16(streams.localAddress?.port ?? 0)
     let datagrams = try await DatagramBootstrap(group: group).channelInitializer { channel in
       channel.eventLoop.makeCompletedFuture {
         try channel.pipeline.syncOperations.addHandler(DatagramHandler(script))
       }
-    }.bind(host: "127.0.0.1", port: 0).get()
-    port = UInt16(datagrams.localAddress?.port ?? 0)
-    let streams = try await ServerBootstrap(group: group).childChannelInitializer { channel in
-      channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(StreamHandler(script)) }
     }.bind(host: "127.0.0.1", port: Int(port)).get()
     channels = [datagrams, streams]
   }

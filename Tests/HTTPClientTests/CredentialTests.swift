@@ -133,7 +133,7 @@ import Testing
     }
     let access = HTTPAccess(trusting { $0.credentials = .bearer(Self.text("token")) })
     #expect(try await send(start.url(), access).status == 200)
-    #expect(secure.requests.first?.text.contains("Bearer token") == true)
+    #expect(secure.requests.first?.text.contains("Bearer token") == false, "another port is another server")
     #expect(try await send(secure.url("/down"), access).status == 200)
     #expect(plain.requests.first?.text.contains("Bearer token") == false)
     for server in [plain, secure, start] { await server.close() }

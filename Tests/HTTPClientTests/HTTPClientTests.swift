@@ -231,7 +231,7 @@ import Testing
       }
     }
     let limits = HTTPLimits(timeout: .seconds(30), bodyBytes: 100)
-    for _ in 0..<1000 {
+    for _ in 0..<300 {
       do {
         let response = try await get(server.url(), limits: limits)
         #expect(response.body.readableBytes <= 100)

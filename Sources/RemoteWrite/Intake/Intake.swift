@@ -142,6 +142,9 @@ struct Intake: ~Copyable {
   mutating func append(_ samples: [Sample], _ attachments: [Attachment], now: Int64) -> [Int] {
     guard hasReaders else {
       counts.samples += UInt64(samples.count)
+      // Nobody waits for what series that ended had.
+      ring.shrink(wanted: ring.end)
+      buryDead()
       return []
     }
     // Series that are not registered are a caller's error, and rare: only then is there a copy.
