@@ -48,7 +48,7 @@ struct HTTPDiscovery: RefreshingDiscovery {
     guard Self.isJSON(type) else { throw TargetListFault(reason: "unsupported content type \"\(type)\"") }
     return try TargetList.parse(
       Array(response.body.readableBytesView), .json, source: configuration.url,
-      label: ConfiguredLabel(name: "__meta_url", value: configuration.url))
+      label: ConfiguredLabel(name: "__meta_url", value: HTTPURL.masked(configuration.url)))
   }
 
   /// `application/json`, with the charset utf-8 or none, in any case.

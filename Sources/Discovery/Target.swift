@@ -150,9 +150,10 @@ extension Target {
     public let labels: LabelSet
     /// As bytes: a String equals what is canonically equivalent.
     let url: [UInt8]
+    let job: [UInt8]
   }
 
-  public var identity: Identity { Identity(labels: labels, url: Array(scrapeURL.utf8)) }
+  public var identity: Identity { Identity(labels: labels, url: Array(scrapeURL.utf8), job: Array(jobName.utf8)) }
 }
 
 /// Why a discovered target cannot be scraped.

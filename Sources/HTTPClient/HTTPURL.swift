@@ -33,6 +33,12 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
   /// The URL with `xxxxx` in place of user and password: fit for logs and errors.
   public var description: String { "\(scheme)://\(userinfo == nil ? "" : "xxxxx@")\(authority)\(target)" }
 
+  /// A URL as a page may show it: one with user and password as `description` has it, others as they are.
+  public static func masked(_ text: String) -> String {
+    guard text.utf8.contains(UInt8(ascii: "@")) else { return text }
+    do throws(HTTPURLError) { return try HTTPURL(text).description } catch { return text }
+  }
+
   /// An absolute URL. A fragment is dropped; blanks and bytes beyond ASCII in path and query are percent-encoded.
   public init(_ text: String) throws(HTTPURLError) {
     let bytes = Array(text.utf8)

@@ -287,9 +287,13 @@ public final class RemoteStorage: SampleSink, MetricSource {
     RemoteMetrics.write(
       senders.map { sender in
         let statistics = sender.statistics
+        let sent = statistics.highestSentTimestamp
+        let pending = end - min(end, statistics.acknowledged)
+        // Rules may drop all there is: then nothing is behind.
+        let isBehind = pending > 0 && (sent > 0 || sender.options.rules.isEmpty)
         return RemoteSnapshot(
           name: sender.options.name, url: "\(sender.options.url)", statistics: statistics, queue: sender.options.queue,
-          pending: end - min(end, statistics.acknowledged))
+          pending: pending, highestTimestamp: isBehind ? counts.highestTimestamp : sent)
       }, to: metrics)
   }
 }

@@ -40,7 +40,10 @@ final class AgentPages: Sendable {
         }
       }
     }
-    routes["/api/v1/targets/metadata"] = { [self] request, respond in respond(metadata(request)) }
+    routes["/api/v1/targets/metadata"] = { [self] request, respond in
+      // Of many targets that is much text: not on an event loop.
+      Task { respond(metadata(request)) }
+    }
   }
 
   // MARK: Metadata
@@ -55,7 +58,11 @@ final class AgentPages: Sendable {
       return .badData("invalid parameter \"match_target\": \(error)")
     }
     let metric = request.parameters("metric").first ?? ""
-    let limit = request.parameters("limit").first.flatMap { Int($0) } ?? .max
+    var limit = Int.max
+    if let text = request.parameters("limit").first, !text.isEmpty {
+      guard let number = Int(text) else { return .badData("limit must be a number") }
+      if number >= 0 { limit = number }
+    }
     let entries = scraping.snapshot().filter { selector?.matches($0.target.labels) ?? true }.flatMap { status in
       status.metadata.filter { metric.isEmpty || $0.family == metric }.map { entry -> JSON in
         [
@@ -64,7 +71,7 @@ final class AgentPages: Sendable {
         ]
       }
     }
-    return .json(.success(.array(Array(entries.prefix(max(limit, 0))))))
+    return .json(.success(.array(Array(entries.prefix(limit)))))
   }
 }
 

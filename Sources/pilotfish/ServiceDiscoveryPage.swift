@@ -70,5 +70,5 @@ extension TargetPages {
 
 extension ScrapeConfiguration {
   /// How many dropped targets are shown.
-  var keptDroppedTargets: Int { limits.droppedTargets == 0 ? .max : limits.droppedTargets }
+  var keptDroppedTargets: Int { limits.droppedTargets == 0 ? 100 : limits.droppedTargets }
 }

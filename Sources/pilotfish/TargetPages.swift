@@ -4,6 +4,7 @@
 import Bytes
 import Discovery
 import Exposition
+import HTTPClient
 import Relabeling
 import Scraping
 import Web
@@ -58,8 +59,8 @@ final class TargetPages: Sendable {
       "discoveredLabels": .labels(target.discoveredLabels),
       "labels": .labels(target.labels),
       "scrapePool": .string(target.jobName),
-      "scrapeUrl": .string(target.scrapeURL),
-      "globalUrl": .string(status.globalURL(hostname: hostname)),
+      "scrapeUrl": .string(HTTPURL.masked(target.scrapeURL)),
+      "globalUrl": .string(HTTPURL.masked(status.globalURL(hostname: hostname))),
       "lastError": .string(status.lastError),
       "lastScrape": .string(status.lastScrape.map { String(rfc3339Nanoseconds: $0) } ?? "0001-01-01T00:00:00Z"),
       "lastScrapeDuration": .number(status.lastScrapeDuration / .seconds(1)),

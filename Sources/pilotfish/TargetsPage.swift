@@ -4,6 +4,7 @@ import Bytes
 import Discovery
 import Exposition
 import Glibc
+import HTTPClient
 import Scraping
 import Web
 
@@ -62,7 +63,7 @@ extension TargetPages {
   }
 
   private func row(_ status: TargetStatus) -> String {
-    let url = HTML.escape(status.target.scrapeURL)
+    let url = HTML.escape(HTTPURL.masked(status.target.scrapeURL))
     // What rules make of a URL may be no http at all: then it is no link.
     let isLink = ["http://", "https://"].contains { status.target.scrapeURL.hasPrefix($0) }
     let milliseconds = (status.lastScrapeDuration / .milliseconds(1)).rounded()

@@ -9,6 +9,8 @@ struct RemoteSnapshot {
   var queue: QueueOptions
   /// Samples that are not acknowledged.
   var pending: Ordinal
+  /// Of what came in for it, milliseconds since the epoch.
+  var highestTimestamp: Int64
 
   /// Requests that what waits would fill.
   var shardsDesired: Int {
@@ -63,6 +65,13 @@ enum RemoteMetrics {
           + "exemplars over remote write is enabled the exemplars included in a remote write request count towards "
           + "this metric."),
       { Double($0.statistics.bytes) }
+    ),
+    (
+      gauge(
+        "prometheus_remote_storage_queue_highest_timestamp_seconds",
+        "Highest timestamp that was enqueued, in seconds since epoch. Initialized to 0 when no data has been received "
+          + "yet."),
+      { Double($0.highestTimestamp) / 1000 }
     ),
     (
       gauge(
