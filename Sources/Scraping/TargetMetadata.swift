@@ -114,17 +114,25 @@ struct TargetMetadata {
 
 /// Lists of metadata that targets share: those of one job are mostly equal.
 final class MetadataLists: Sendable {
-  /// Different lists that are remembered.
-  private static let limit = 1000
+  private struct Known {
+    var lists: [[FamilyMetadata]] = []
+    var families = 0
+  }
 
-  private let lists = Mutex<[[FamilyMetadata]]>([])
+  /// Lists, and families of all lists, that are remembered at most: a target whose texts change with each scrape must
+  /// not fill the memory.
+  private static let mostLists = 200
+  private static let mostFamilies = 50_000
+
+  private let known = Mutex(Known())
 
   /// A list that equals this one, with the memory of the first of its kind.
   func share(_ list: [FamilyMetadata]) -> [FamilyMetadata] {
-    lists.withLock { lists in
-      if let known = lists.first(where: { $0 == list }) { return known }
-      if lists.count >= Self.limit { lists.removeAll() }
-      lists.append(list)
+    known.withLock { known in
+      if let same = known.lists.first(where: { $0 == list }) { return same }
+      if known.lists.count >= Self.mostLists || known.families + list.count > Self.mostFamilies { known = Known() }
+      known.lists.append(list)
+      known.families += list.count
       return list
     }
   }

@@ -65,12 +65,6 @@ import Testing
     #expect(throws: HTTPURLError.self) { try HTTPURL("http://host/").resolving(location) }
   }
 
-  @Test(arguments: [
-    ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
-    ("foobar", "Zm9vYmFy"),
-  ])
-  func base64OfTheRFC(_ text: String, _ encoded: String) { #expect(base64(text.utf8) == encoded) }
-
   /// Whatever comes: no crash, and what is taken can be sent on one line and reads back as itself.
   @Test func mutatedTexts() throws {
     var random = SeededGenerator(17)

@@ -143,9 +143,6 @@ private func collector(_ url: String, patience: UInt64 = 20_000_000_000) throws 
   @Test(arguments: ["http://[::1]:9001/RPC2", "http://localhost", "http://h:1", "unix:///run/supervisor.sock"])
   func goodURLsAreTaken(url: String) throws { _ = try collector(url) }
 
-  @Test(arguments: [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("user:pass", "dXNlcjpwYXNz")])
-  func base64(text: String, encoded: String) { #expect(XMLRPCClient.base64(Array(text.utf8)) == encoded) }
-
   @Test func readsValues() throws {
     let members =
       member("a", "string", "&lt;&#65;&#x42;&quot;&apos;&nope;&") + "<member><name>b</name><value>bare</value></member>"

@@ -99,7 +99,7 @@ struct ConsulClient: Sendable {
       access: access)
     if !configuration.token.isEmpty { request.headers.append(("X-Consul-Token", configuration.token)) }
     if !configuration.username.isEmpty || !configuration.password.isEmpty {
-      let credentials = base64(Array("\(configuration.username):\(configuration.password)".utf8))
+      let credentials = base64("\(configuration.username):\(configuration.password)".utf8)
       request.headers.append(("Authorization", "Basic \(credentials)"))
     }
     let response = try await environment.client.send(
@@ -125,18 +125,4 @@ private func percentEncoded(_ text: String) -> String {
       encoded += "%" + (hex.count < 2 ? "0" : "") + hex
     }
   }
-}
-
-/// RFC 4648 section 4.
-private func base64(_ bytes: [UInt8]) -> String {
-  let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-  var text: [UInt8] = []
-  for start in stride(from: 0, to: bytes.count, by: 3) {
-    let part = bytes[start...].prefix(3)
-    let bits = (part + [0, 0]).prefix(3).reduce(0) { $0 << 8 | Int($1) }
-    for place in 0..<4 {
-      text.append(place <= part.count ? alphabet[bits >> (18 - 6 * place) & 63] : UInt8(ascii: "="))
-    }
-  }
-  return String(decoding: text, as: UTF8.self)
 }

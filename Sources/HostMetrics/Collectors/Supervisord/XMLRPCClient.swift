@@ -36,7 +36,7 @@ struct XMLRPCClient {
     path = slash == rest.endIndex ? "/" : String(rest[slash...])
     var authority = rest[..<slash]
     if let at = authority.lastIndex(of: "@") {
-      credentials = Self.base64(Array(authority[..<at].utf8))
+      credentials = base64(authority[..<at].utf8)
       authority = authority[authority.index(after: at)...]
     } else {
       credentials = nil
@@ -79,17 +79,6 @@ struct XMLRPCClient {
       if line.trimmed.byteCount == 0 { return lines.rest.array }
     }
     throw XMLRPCError("the answer is cut off")
-  }
-
-  static func base64(_ bytes: [UInt8]) -> String {
-    let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-    var text = ""
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start..<min(start + 3, bytes.count)]
-      let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-      for place in 0..<4 { text.append(place <= group.count ? digits[bits >> (18 - 6 * place) & 63] : "=") }
-    }
-    return text
   }
 }
 
