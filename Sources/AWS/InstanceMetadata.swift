@@ -20,7 +20,7 @@ struct InstanceMetadata {
       let name = String(decoding: names.prefix { $0 != .newline && $0 != 13 }, as: UTF8.self)
       guard !name.isEmpty else { throw AWSFault("the instance has no IAM role") }
       let document = try await session.get(
-        Self.roles + name.percentEncoded, none: "the instance's IAM role has no credentials")
+        Self.roles + name.utf8.percentEncoded(), none: "the instance's IAM role has no credentials")
       return try CredentialDocument(document, "the instance's metadata").credentials("instance role \(name)")
     } catch {
       throw CredentialError(Self.source, error.description)

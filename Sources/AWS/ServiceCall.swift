@@ -46,5 +46,6 @@ extension AWSEnvironment {
 /// A form of a Query API: `Action=…&Version=…&…`.
 func form(_ parameters: [(name: String, value: String)]) -> ByteBuffer {
   ByteBuffer(
-    string: parameters.map { "\($0.name.percentEncoded)=\($0.value.percentEncoded)" }.joined(separator: "&"))
+    string: parameters.map { "\($0.name.utf8.percentEncoded())=\($0.value.utf8.percentEncoded())" }.joined(
+      separator: "&"))
 }

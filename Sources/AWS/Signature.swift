@@ -99,7 +99,7 @@ enum CanonicalURL {
     }
     let isFolder = path.hasSuffix("/") || path.hasSuffix("/.") || path.hasSuffix("/..")
     let end = isFolder && !segments.isEmpty ? "/" : ""
-    return "/" + segments.map { percentEncoded(Array($0.utf8)) }.joined(separator: "/") + end
+    return "/" + segments.map { $0.utf8.percentEncoded() }.joined(separator: "/") + end
   }
 
   /// Parameters in the order of their encoded names and values; one without "=" gets it.
@@ -131,25 +131,6 @@ enum CanonicalURL {
         place += 1
       }
     }
-    return percentEncoded(bytes)
+    return bytes.percentEncoded()
   }
-
-  /// All but RFC 3986's unreserved characters as "%" and two upper-case digits.
-  static func percentEncoded(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var text: [UInt8] = []
-    for byte in bytes {
-      if byte.isLetter || byte.isDigit || "-._~".utf8.contains(byte) {
-        text.append(byte)
-      } else {
-        text += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
-    return String(decoding: text, as: UTF8.self)
-  }
-}
-
-extension String {
-  /// For a form (`application/x-www-form-urlencoded`) or a query.
-  var percentEncoded: String { CanonicalURL.percentEncoded(Array(utf8)) }
 }

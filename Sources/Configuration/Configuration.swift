@@ -39,7 +39,7 @@ public struct Configuration: Sendable {
     let source = ConfigurationSource(file)
     var names = JobNames()
     var patterns: [String] = []
-    let main = try source.read(text, keys) { top in
+    let main = try BlockReader.read(text, file: file, keys) { top in
       patterns = ScrapeConfigurationFiles.patterns(top, source.directory)
       return Configuration(top, source, options, &names, environment)
     }

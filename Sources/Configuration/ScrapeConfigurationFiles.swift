@@ -27,7 +27,7 @@ enum ScrapeConfigurationFiles {
     for pattern in patterns {
       for path in Glob.files(pattern) {
         let source = ConfigurationSource(path)
-        jobs += try source.read(try Configuration.read(path), keys) { top in
+        jobs += try BlockReader.read(try Configuration.read(path), file: path, keys) { top in
           ScrapeConfiguration.list(top, global, source.directory, &names, in: path)
         }
       }
@@ -58,23 +58,5 @@ struct ConfigurationSource {
   var directory: String {
     guard let slash = file.lastIndex(of: "/") else { return "" }
     return slash == file.startIndex ? "/" : String(file[..<slash])
-  }
-
-  /// Reads a text by the keys of its outermost block.
-  ///
-  /// - Throws: with all faults of the text.
-  func read<Value>(
-    _ text: [UInt8], _ keys: BlockKeys, _ body: (BlockReader) -> Value
-  ) throws(ConfigurationError) -> Value {
-    let root: YAMLNode
-    do {
-      root = try YAMLParser.parse(text)
-    } catch {
-      throw ConfigurationError(file, [error])
-    }
-    let problems = Problems()
-    let value = body(BlockReader(root, "", keys, problems))
-    guard problems.list.isEmpty else { throw ConfigurationError(file, problems.list) }
-    return value
   }
 }

@@ -188,36 +188,11 @@ extension Target {
     }
     // Go's url.Values.Encode orders by key.
     let pairs = query.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }.flatMap { param in
-      param.values.map { "\(encoded(param.name))=\(encoded($0))" }
+      param.values.map { "\(param.name.utf8.formEncoded)=\($0.utf8.formEncoded)" }
     }
     let path = labels.text("__metrics_path__")
     return labels.text("__scheme__") + "://" + labels.text("__address__") + (path.hasPrefix("/") ? "" : "/")
-      + path.utf8.map(encodedInPath).joined() + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
-  }
-
-  /// As application/x-www-form-urlencoded.
-  private static func encoded(_ text: String) -> String {
-    text.utf8.map { byte in
-      isUnreserved(byte) ? String(UnicodeScalar(byte)) : byte == UInt8(ascii: " ") ? "+" : percent(byte)
-    }.joined()
-  }
-
-  /// As Go's url.URL writes a path.
-  private static func encodedInPath(_ byte: UInt8) -> String {
-    isUnreserved(byte) || "/:@$&+,;=".utf8.contains(byte) ? String(UnicodeScalar(byte)) : percent(byte)
-  }
-
-  private static func isUnreserved(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"):
-      true
-    default: "-_.~".utf8.contains(byte)
-    }
-  }
-
-  private static func percent(_ byte: UInt8) -> String {
-    let hex = String(byte, radix: 16, uppercase: true)
-    return "%" + (hex.count < 2 ? "0" : "") + hex
+      // As Go's url.URL writes a path.
+      + path.utf8.percentEncoded(keeping: "/:@$&+,;=") + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
   }
 }

@@ -100,31 +100,13 @@ extension HTTPAccess {
     if state.tokens.sendsSecretInForm {
       form += [("client_id", oauth2.clientID), ("client_secret", secret)]
     } else {
-      let pair = "\(Self.formEncoded(oauth2.clientID)):\(Self.formEncoded(secret))"
+      let pair = "\(oauth2.clientID.utf8.formEncoded):\(secret.utf8.formEncoded)"
       headers.append(("Authorization", "Basic \(base64(pair.utf8))"))
     }
-    var options = HTTPClientOptions()
-    options.tls = oauth2.tls
-    options.proxy = oauth2.proxy
-    let body = form.map { "\(Self.formEncoded($0.0))=\(Self.formEncoded($0.1))" }.joined(separator: "&")
+    let body = form.map { "\($0.0.utf8.formEncoded)=\($0.1.utf8.formEncoded)" }.joined(separator: "&")
     return HTTPRequest(
       method: "POST", url: oauth2.tokenURL, headers: headers, body: ByteBuffer(string: body),
-      access: HTTPAccess(options))
-  }
-
-  /// As application/x-www-form-urlencoded.
-  private static func formEncoded(_ text: String) -> String {
-    var encoded: [UInt8] = []
-    for byte in text.utf8 {
-      if byte.isLetter || byte.isDigit || "-_.~".utf8.contains(byte) {
-        encoded.append(byte)
-      } else if byte == .space {
-        encoded.append(UInt8(ascii: "+"))
-      } else {
-        encoded += [UInt8(ascii: "%"), (byte >> 4).upperHexDigit, (byte & 15).upperHexDigit]
-      }
-    }
-    return String(decoding: encoded, as: UTF8.self)
+      access: tokenAccess)
   }
 
   // MARK: The answer

@@ -17,6 +17,8 @@ public final class HTTPAccess: Sendable {
   let hasLines: Bool
   /// Nobody else's: tunnels through its proxy are not shared.
   let number: Int
+  /// How the server is asked that gives tokens; nil: there is none.
+  let tokenAccess: HTTPAccess?
   let state: Mutex<State>
 
   private static let numbers = Atomic(0)
@@ -59,6 +61,7 @@ public final class HTTPAccess: Sendable {
     self.options = options
     number = HTTPAccess.numbers.add(1, ordering: .relaxed).newValue
     tls = TLSContext.of(options.tls)
+    tokenAccess = options.tokenServer.map { HTTPAccess($0) }
     do throws(HTTPAccessError) {
       proxies = try ProxyRules(options.proxy, environment: environment).map { .success($0) }
     } catch {
@@ -113,5 +116,16 @@ extension HTTPClientOptions {
       case .oauth2(let oauth2): [oauth2.clientSecret]
       }
     return (sources + headers.flatMap(\.values)).compactMap { $0?.path }
+  }
+}
+
+extension HTTPClientOptions {
+  /// How the server is asked that gives tokens; nil: there is none.
+  fileprivate var tokenServer: HTTPClientOptions? {
+    guard case .oauth2(let oauth2) = credentials else { return nil }
+    var options = HTTPClientOptions()
+    options.tls = oauth2.tls
+    options.proxy = oauth2.proxy
+    return options
   }
 }

@@ -244,6 +244,5 @@ extension UInt8 {
   fileprivate var isHostNameByte: Bool {
     isLetter || isDigit || "-._~".utf8.contains(self)
   }
-
   var upperHexDigit: UInt8 { self < 10 ? self + 0x30 : self - 10 + 0x41 }
 }

@@ -319,8 +319,7 @@ extension RemoteWriteOptions: Equatable {
     hash.combine(name.utf8.span.bytes)
     hash.combine(0xff)
     hash.combine("\(url)".utf8.span.bytes)
-    let digits = String(hash.value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
+    return LogFormat.digits(hash.value)
   }
 }
 

@@ -15,9 +15,7 @@ public protocol SeriesLabels: Sendable {
 
 /// What of the last scrapes another Prometheus takes over by `/federate`, written as Prometheus' own handler
 /// (web/federate.go) writes it: untyped, with timestamps, by name.
-///
-/// `@unchecked Sendable`: what changes has a lock.
-final class Federation: @unchecked Sendable {
+final class Federation: Sendable {
   /// One series in `text`.
   private struct Line {
     var start: Int

@@ -6,31 +6,22 @@ public enum LandingPage {
   {
     let items = links.map { "<li><a href=\"\(HTML.escape($0.path))\">\(HTML.escape($0.text))</a></li>" }.joined(
       separator: "\n")
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="UTF-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1.0">
-      <title>\(HTML.escape(title))</title>
-      <style>
-      body { font-family: system-ui, sans-serif; margin: 0; }
-      header { background: #12507b; color: #fff; padding: 1rem; }
-      main { padding: 1rem; }
-      </style>
-      </head>
-      <body>
-      <header><h1>\(HTML.escape(title))</h1></header>
-      <main>
-      <h2>\(HTML.escape(description))</h2>
-      <div>Version: \(HTML.escape(version))</div>
-      <ul>
-      \(items)
-      </ul>
-      </main>
-      </body>
-      </html>
-
-      """
+    return HTML.document(
+      title: title,
+      style: """
+        body { font-family: system-ui, sans-serif; margin: 0; }
+        header { background: #12507b; color: #fff; padding: 1rem; }
+        main { padding: 1rem; }
+        """,
+      body: """
+        <header><h1>\(HTML.escape(title))</h1></header>
+        <main>
+        <h2>\(HTML.escape(description))</h2>
+        <div>Version: \(HTML.escape(version))</div>
+        <ul>
+        \(items)
+        </ul>
+        </main>
+        """)
   }
 }

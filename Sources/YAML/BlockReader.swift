@@ -58,6 +58,25 @@ package struct BlockReader {
     self.members = members
   }
 
+  /// Reads a text by the keys of its outermost block.
+  ///
+  /// - Parameter file: how the errors name the text.
+  /// - Throws: with all faults of the text.
+  package static func read<Value>(
+    _ text: [UInt8], file: String, _ keys: BlockKeys, _ body: (BlockReader) -> Value
+  ) throws(ConfigurationError) -> Value {
+    let root: YAMLNode
+    do {
+      root = try YAMLParser.parse(text)
+    } catch {
+      throw ConfigurationError(file, [error])
+    }
+    let problems = Problems()
+    let value = body(BlockReader(root, "", keys, problems))
+    guard problems.list.isEmpty else { throw ConfigurationError(file, problems.list) }
+    return value
+  }
+
   private static func join(_ path: String, _ key: String) -> String {
     path.isEmpty ? shown(key) : "\(path).\(shown(key))"
   }

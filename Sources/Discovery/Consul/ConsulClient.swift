@@ -63,7 +63,7 @@ struct ConsulClient: Sendable {
     let filter = configuration.healthFilter.isEmpty ? [] : [("filter", configuration.healthFilter)]
     let tags = configuration.tags.map { ("tag", $0) }
     return try await timed("service") {
-      try await get("/v1/health/service/\(percentEncoded(service))", tags + waiting(for: index) + filter)
+      try await get("/v1/health/service/\(service.utf8.percentEncoded())", tags + waiting(for: index) + filter)
     }
   }
 
@@ -92,7 +92,7 @@ struct ConsulClient: Sendable {
     let scope = [
       ("dc", configuration.datacenter), ("ns", configuration.namespace), ("partition", configuration.partition),
     ].filter { !$0.1.isEmpty }
-    let pairs = (scope + query).map { percentEncoded($0) + ($1.isEmpty ? "" : "=" + percentEncoded($1)) }
+    let pairs = (scope + query).map { $0.utf8.percentEncoded() + ($1.isEmpty ? "" : "=" + $1.utf8.percentEncoded()) }
     var request = HTTPRequest(
       url: try configuration.url(path + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))),
       headers: [("User-Agent", environment.userAgent), ("Accept", "application/json"), ("Accept-Encoding", "gzip")],
@@ -112,17 +112,5 @@ struct ConsulClient: Sendable {
     return ConsulAnswer(
       value: try JSONValue(parsing: body.span.bytes), index: response.header("X-Consul-Index").flatMap(UInt64.init) ?? 0
     )
-  }
-}
-
-/// RFC 3986's unreserved bytes as they are.
-private func percentEncoded(_ text: String) -> String {
-  text.utf8.reduce(into: "") { encoded, byte in
-    if byte.isLetter || byte.isDigit || "-._~".utf8.contains(byte) {
-      encoded += String(UnicodeScalar(byte))
-    } else {
-      let hex = String(byte, radix: 16, uppercase: true)
-      encoded += "%" + (hex.count < 2 ? "0" : "") + hex
-    }
   }
 }

@@ -40,8 +40,7 @@ struct EndpointSlice: TargetObject {
         guard try json.beginArray() else { continue }
         while try json.nextElement() { endpoints.append(try Self.endpoint(&json)) }
       } else if json.isMember("ports") {
-        guard try json.beginArray() else { continue }
-        while try json.nextElement() { ports.append(try ObjectPort(&json, number: "port")) }
+        ports += try json.ports(number: "port")
       } else {
         try json.skip()
       }
@@ -143,8 +142,7 @@ struct EndpointSlice: TargetObject {
       target.append(
         ConfiguredLabel(name: "__meta_kubernetes_endpointslice_endpoint_topology_present_\(tail)", value: "true"))
     }
-    let ownNode = endpoint.target.flatMap { $0.kind == "Node" ? $0.name : nil }
-    context.attachNode(ownNode ?? endpoint.nodeName, to: &target)
+    context.attachNode(endpoint.target?.nodeName ?? endpoint.nodeName, to: &target)
     if let pod = context.pod(endpoint.target) { pods.add(pod, port: port.number, to: &target, context) }
     return target
   }

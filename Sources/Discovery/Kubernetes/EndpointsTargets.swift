@@ -55,8 +55,7 @@ struct Endpoints: TargetObject {
         guard try json.beginArray() else { continue }
         while try json.nextElement() { notReady.append(try address(&json, isReady: false)) }
       } else if json.isMember("ports") {
-        guard try json.beginArray() else { continue }
-        while try json.nextElement() { subset.ports.append(try ObjectPort(&json, number: "port")) }
+        subset.ports += try json.ports(number: "port")
       } else {
         try json.skip()
       }
@@ -123,8 +122,7 @@ struct Endpoints: TargetObject {
       ("__meta_kubernetes_endpoint_hostname", address.hostname),
     ]
     for case (let name, let value?) in optional { target.append(ConfiguredLabel(name: name, value: value)) }
-    let ownNode = address.target.flatMap { $0.kind == "Node" ? $0.name : nil }
-    context.attachNode(address.nodeName ?? ownNode, to: &target)
+    context.attachNode(address.nodeName ?? address.target?.nodeName, to: &target)
     if let pod = context.pod(address.target) {
       pods.add(pod, port: port.number ?? 0, protocol: port.protocol ?? "", to: &target, context)
     }

@@ -23,7 +23,9 @@ struct KubernetesQuery: Hashable, Sendable {
 
   func url(_ parameters: [(name: String, value: String)]) throws(HTTPURLError) -> HTTPURL {
     let selectors = [(name: "labelSelector", value: labelSelector), (name: "fieldSelector", value: fieldSelector)]
-    let query = (parameters + selectors).filter { !$0.value.isEmpty }.map { "\($0.name)=\($0.value.percentEncoded)" }
+    let query = (parameters + selectors).filter { !$0.value.isEmpty }.map {
+      "\($0.name)=\($0.value.utf8.percentEncoded())"
+    }
     return try HTTPURL("\(server.url)\(path)?\(query.joined(separator: "&"))")
   }
 }
@@ -128,16 +130,5 @@ struct KubernetesClient: Sendable {
     return KubernetesFailure(
       reason: reason, isGone: response.status == 410 || response.status == 504,
       retryAfter: .seconds(min(max(seconds, 0), 60)))
-  }
-}
-
-extension String {
-  /// As a value of a URL's query.
-  fileprivate var percentEncoded: String {
-    utf8.map { byte in
-      if byte.isLetter || byte.isDigit || "-_.~".utf8.contains(byte) { return String(UnicodeScalar(byte)) }
-      let hex = String(byte, radix: 16, uppercase: true)
-      return hex.count < 2 ? "%0\(hex)" : "%\(hex)"
-    }.joined()
   }
 }

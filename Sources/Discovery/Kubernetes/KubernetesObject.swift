@@ -135,6 +135,9 @@ struct TargetReference: Sendable {
   var namespace = ""
   var name = ""
 
+  /// Nil when it is no node.
+  var nodeName: String? { kind == "Node" ? name : nil }
+
   @_lifetime(json: copy json)
   init(_ json: inout JSONReader) throws(JSONValue.Fault) {
     guard try json.beginObject() else { return }
@@ -169,6 +172,39 @@ extension JSONReader {
     guard try beginArray() else { return texts }
     while try nextElement() { texts.append(try string()) }
     return texts
+  }
+
+  /// A list of objects, of each two members that are texts; empty where they are not there.
+  @_lifetime(self: copy self)
+  mutating func pairs(_ first: StaticString, _ second: StaticString) throws(JSONValue.Fault) -> [(String, String)] {
+    var pairs: [(String, String)] = []
+    guard try beginArray() else { return pairs }
+    while try nextElement() {
+      var pair = ("", "")
+      guard try beginObject() else { continue }
+      while try nextMember() {
+        if isMember(first) {
+          pair.0 = try string()
+        } else if isMember(second) {
+          pair.1 = try string()
+        } else {
+          try skip()
+        }
+      }
+      pairs.append(pair)
+    }
+    return pairs
+  }
+
+  /// A list of ports.
+  ///
+  /// - Parameter member: as for `ObjectPort`.
+  @_lifetime(self: copy self)
+  mutating func ports(number member: StaticString) throws(JSONValue.Fault) -> [ObjectPort] {
+    var ports: [ObjectPort] = []
+    guard try beginArray() else { return ports }
+    while try nextElement() { ports.append(try ObjectPort(&self, number: member)) }
+    return ports
   }
 
   /// A text; nil for `null`.

@@ -34,9 +34,9 @@ struct Node: TargetObject {
         guard try json.beginObject() else { continue }
         while try json.nextMember() {
           if json.isMember("addresses") {
-            addresses = try Self.addresses(&json)
+            addresses = try json.pairs("type", "address")
           } else if json.isMember("conditions") {
-            conditions = try json.conditions()
+            conditions = try json.pairs("type", "status")
           } else if json.isMember("daemonEndpoints") {
             kubeletPort = try Self.kubeletPort(&json)
           } else {
@@ -47,29 +47,6 @@ struct Node: TargetObject {
         try json.skip()
       }
     }
-  }
-
-  @_lifetime(json: copy json)
-  private static func addresses(
-    _ json: inout JSONReader
-  ) throws(JSONValue.Fault) -> [(type: String, address: String)] {
-    var addresses: [(type: String, address: String)] = []
-    guard try json.beginArray() else { return addresses }
-    while try json.nextElement() {
-      var entry = (type: "", address: "")
-      guard try json.beginObject() else { continue }
-      while try json.nextMember() {
-        if json.isMember("type") {
-          entry.type = try json.string()
-        } else if json.isMember("address") {
-          entry.address = try json.string()
-        } else {
-          try json.skip()
-        }
-      }
-      addresses.append(entry)
-    }
-    return addresses
   }
 
   @_lifetime(json: copy json)

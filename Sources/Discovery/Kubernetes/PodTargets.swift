@@ -30,8 +30,8 @@ struct Pod: TargetObject {
   @_lifetime(json: copy json)
   init(_ json: inout JSONReader) throws(JSONValue.Fault) {
     // The IDs are of the status, which may come first.
-    var ids: [(name: String, id: String)] = []
-    var initIDs: [(name: String, id: String)] = []
+    var ids: [(String, String)] = []
+    var initIDs: [(String, String)] = []
     guard try json.beginObject() else { return }
     while try json.nextMember() {
       if json.isMember("metadata") {
@@ -48,13 +48,13 @@ struct Pod: TargetObject {
           } else if json.isMember("hostIP") {
             hostIP = try json.string()
           } else if json.isMember("conditions") {
-            if let status = try json.conditions().first(where: { $0.type == "Ready" })?.status {
+            if let status = try json.pairs("type", "status").first(where: { $0.0 == "Ready" })?.1 {
               ready = status.lowercased()
             }
           } else if json.isMember("containerStatuses") {
-            ids = try Self.ids(&json)
+            ids = try json.pairs("name", "containerID")
           } else if json.isMember("initContainerStatuses") {
-            initIDs = try Self.ids(&json)
+            initIDs = try json.pairs("name", "containerID")
           } else {
             try json.skip()
           }
@@ -65,7 +65,7 @@ struct Pod: TargetObject {
     }
     for index in containers.indices {
       let known = containers[index].isInit ? initIDs : ids
-      containers[index].id = known.first { $0.name == containers[index].name }?.id ?? ""
+      containers[index].id = known.first { $0.0 == containers[index].name }?.1 ?? ""
     }
   }
 
@@ -100,8 +100,7 @@ struct Pod: TargetObject {
         } else if json.isMember("image") {
           container.image = try json.string()
         } else if json.isMember("ports") {
-          guard try json.beginArray() else { continue }
-          while try json.nextElement() { container.ports.append(try ObjectPort(&json, number: "containerPort")) }
+          container.ports += try json.ports(number: "containerPort")
         } else {
           try json.skip()
         }
@@ -109,27 +108,6 @@ struct Pod: TargetObject {
       containers.append(container)
     }
     return containers
-  }
-
-  @_lifetime(json: copy json)
-  private static func ids(_ json: inout JSONReader) throws(JSONValue.Fault) -> [(name: String, id: String)] {
-    var ids: [(name: String, id: String)] = []
-    guard try json.beginArray() else { return ids }
-    while try json.nextElement() {
-      var status = (name: "", id: "")
-      guard try json.beginObject() else { continue }
-      while try json.nextMember() {
-        if json.isMember("name") {
-          status.name = try json.string()
-        } else if json.isMember("containerID") {
-          status.id = try json.string()
-        } else {
-          try json.skip()
-        }
-      }
-      ids.append(status)
-    }
-    return ids
   }
 
   // MARK: Labels
@@ -206,29 +184,5 @@ enum MetaLabel {
   /// As Go's net.JoinHostPort.
   static func address(_ host: String, _ port: Int64?) -> String {
     host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port ?? 0)" : "\(host):\(port ?? 0)"
-  }
-}
-
-extension JSONReader {
-  /// `conditions` of a status.
-  @_lifetime(self: copy self)
-  mutating func conditions() throws(JSONValue.Fault) -> [(type: String, status: String)] {
-    var conditions: [(type: String, status: String)] = []
-    guard try beginArray() else { return conditions }
-    while try nextElement() {
-      var condition = (type: "", status: "")
-      guard try beginObject() else { continue }
-      while try nextMember() {
-        if isMember("type") {
-          condition.type = try string()
-        } else if isMember("status") {
-          condition.status = try string()
-        } else {
-          try skip()
-        }
-      }
-      conditions.append(condition)
-    }
-    return conditions
   }
 }

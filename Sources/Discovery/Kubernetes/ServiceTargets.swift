@@ -42,8 +42,7 @@ struct Service: TargetObject {
       } else if json.isMember("externalName") {
         externalName = try json.string()
       } else if json.isMember("ports") {
-        guard try json.beginArray() else { continue }
-        while try json.nextElement() { ports.append(try ObjectPort(&json, number: "port")) }
+        ports += try json.ports(number: "port")
       } else {
         try json.skip()
       }

@@ -56,8 +56,9 @@ package enum LogFormat {
   /// The file of the segment that begins with this sample.
   package static func fileName(_ first: Ordinal) -> String { digits(first) + fileSuffix }
 
-  static func digits(_ ordinal: Ordinal) -> String {
-    let digits = String(ordinal, radix: 16)
+  /// 16 hexadecimal digits, as file names have them.
+  static func digits(_ number: UInt64) -> String {
+    let digits = String(number, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 

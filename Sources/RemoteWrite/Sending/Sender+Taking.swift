@@ -144,7 +144,7 @@ extension Sender {
       return .relabeled
     }
     sample.series = SeriesID(rawValue: mapped)
-    if marks.count <= Int(mapped) { marks += repeatElement(0, count: Int(mapped) + 1024 - marks.count) }
+    growMarks(intake.table.numbers)
     return nil
   }
 

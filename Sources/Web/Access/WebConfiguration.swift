@@ -74,15 +74,7 @@ extension WebConfiguration {
   /// - Parameter file: the path, by which errors name the text, and from whose folder the paths in it count.
   /// - Throws: with all faults of the text. No secret is in them.
   init(_ text: [UInt8], file: String) throws(ConfigurationError) {
-    let root: YAMLNode
-    do {
-      root = try YAMLParser.parse(text)
-    } catch {
-      throw ConfigurationError(file, [error])
-    }
-    let problems = Problems()
-    self.init(BlockReader(root, "", Self.keys, problems), folder: folder(of: file))
-    guard problems.list.isEmpty else { throw ConfigurationError(file, problems.list) }
+    self = try BlockReader.read(text, file: file, Self.keys) { Self($0, folder: folder(of: file)) }
   }
 
   private init(_ top: BlockReader, folder: String) {
