@@ -83,7 +83,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
     self.store = store
     writer = zip(folder, options).map { LogWriter(folder: $0, store: store, options: $1, log: logger) }
     ceiling = memoryLimit.map {
-      MemoryCeiling(limit: $0, store: store, normalSamples: options?.samplesInMemory ?? 0, log: logger)
+      MemoryCeiling(limit: $0, store: store, log: logger)
     }
     apply(remotes)
   }
@@ -155,7 +155,7 @@ public final class RemoteStorage: SampleSink, MetricSource {
           position: acknowledgement.first,
           map: remote.options.rules.isEmpty ? nil : SeriesMap(rules: remote.options.rules),
           backlogs: known?.backlogs.map(FilteredSeries.init) ?? []))
-      if folder == nil { intake.ring.limit = max(intake.ring.limit, remote.options.queue.samplesWithoutLog) }
+      if folder == nil { intake.mostSamples = max(intake.mostSamples, remote.options.queue.samplesWithoutLog) }
       return acknowledgement
     }
     // It is on disk from now on where it stands, also when it is never reached.

@@ -34,7 +34,10 @@ enum CheckLogCommand {
       print("segment \(segment.file): \(text(segment.content))\(unfinished)")
     }
     for remote in inspection.remotes {
-      print("remote \(remote.key): \(remote.unacknowledged) samples not acknowledged")
+      let overtaken =
+        remote.overtaken > 0
+        ? ", of \(remote.overtaken) only those of series with a backlog" : ""
+      print("remote \(remote.key): \(remote.unacknowledged) samples not acknowledged\(overtaken)")
     }
     for damage in inspection.damages { print("damage \(damage)") }
     if inspection.missing > 0 { print("missing: \(inspection.missing) samples between those of the log") }

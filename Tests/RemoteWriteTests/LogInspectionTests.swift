@@ -15,7 +15,7 @@ import Testing
     }
     scribe.flush(to: directory)
     let cursor = try CursorFile(path: "\(directory.path)/abc.cursor")
-    #expect(cursor.write(Acknowledgement(first: 5, ahead: [7..<9, 12..<100])))
+    #expect(cursor.write(Acknowledgement(first: 5, ahead: [7..<9, 12..<100], overtaken: [8..<11])))
     return (directory, [1, 7, 13].map(LogFormat.fileName))
   }
 
@@ -32,6 +32,7 @@ import Testing
     #expect(inspection.total.bytes == bytes)
     #expect(inspection.remotes.map(\.key) == ["abc"])
     #expect(inspection.remotes.map(\.unacknowledged) == [5], "5, 6, 9, 10 and 11")
+    #expect(inspection.remotes.map(\.overtaken) == [2], "9 and 10")
   }
 
   @Test func damageIsNamedWithItsByte() throws {

@@ -1,6 +1,7 @@
 import Exposition
 import HTTPClient
 import NIOCore
+import Relabeling
 import Synchronization
 import TestSupport
 import Testing
@@ -75,6 +76,34 @@ import Testing
       await well.wait(for: 50)
     }
     #expect(hanging.takenCount == 0)
+  }
+
+  /// Neither those that its rules made, nor those of its requests on their way.
+  @Test func aRemoteThatGoesKeepsNoSeries() async throws {
+    let hanging = FakeReceiver { _, _ in .never }
+    var options = try options("hanging")
+    var rule = RelabelRule.Definition()
+    rule.targetLabel = "added"
+    rule.replacement = "1"
+    options.rules = RelabelRules([try RelabelRule(rule)])
+    let well = FakeReceiver()
+    let stays = Remote(try RemoteWriteTests.options("well"), transport: well.respond)
+    let storage = try storage([Remote(options, transport: hanging.respond), stays])
+    try await storage.sending { storage in
+      let series = try storage.series(10)
+      let other = try storage.series("other")
+      storage.append(series, at: 0)
+      await well.wait(for: 10)
+      for _ in 0..<10_000 where hanging.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+      #expect(storage.metric("prometheus_agent_active_series") == 21)
+      storage.apply([stays])
+      storage.release(series)
+      for time in 1..<Int64(10_000) where storage.metric("prometheus_agent_active_series") != 1 {
+        storage.append([other], at: time)
+        try await Task.sleep(for: .milliseconds(1))
+      }
+      #expect(storage.metric("prometheus_agent_active_series") == 1)
+    }
   }
 
   @Test(arguments: [400, 404, 409, 415, 422, 429]) func whatIsRefusedIsNotSentAgain(status: Int) async throws {

@@ -40,6 +40,10 @@ struct Intake: ~Copyable {
   let origin: Ordinal
   /// Whether records are made for the log.
   var isLogged: Bool
+  /// Samples that the ring may hold while there is memory enough.
+  var mostSamples: Int { didSet { limitRing() } }
+  /// Then the ring makes room.
+  var isMemoryShort = false { didSet { limitRing() } }
   /// New series that memory is there for.
   var newSeriesLeft = Int.max
   /// Bytes of a segment, about.
@@ -47,6 +51,8 @@ struct Intake: ~Copyable {
 
   /// Beyond this, a disk that is stuck costs samples of the log and not the memory.
   private static let mostPendingBytes = 64 << 20
+
+  private static let samplesInShortMemory = 1 << 14
 
   private var graves: [(series: UInt32, end: Ordinal)] = []
   private var firstGrave = 0
@@ -57,6 +63,7 @@ struct Intake: ~Copyable {
     self.ring = ring
     unloggedEnd = ring.end
     origin = ring.end
+    mostSamples = ring.limit
     self.isLogged = isLogged
     self.segmentBytes = segmentBytes
   }
@@ -68,6 +75,7 @@ struct Intake: ~Copyable {
 
   /// The remote reads no more.
   mutating func remove(_ index: Int) {
+    for series in readers[index].map?.registered ?? [] { release(series) }
     readers[index] = Reader(position: .max)
     hasReaders = readers.contains { $0.position < .max }
   }
@@ -199,4 +207,8 @@ struct Intake: ~Copyable {
   }
 
   mutating func shrink() { ring.shrink(wanted: wanted) }
+
+  private mutating func limitRing() {
+    ring.limit = isMemoryShort ? min(mostSamples, Self.samplesInShortMemory) : mostSamples
+  }
 }

@@ -17,15 +17,13 @@ final class MemoryCeiling: Sendable {
 
   let limit: Int
   private let store: SampleStore
-  private let normalSamples: Int
   private let log: Logger
   private let state = Mutex(Pressure.none)
 
   /// - Parameter limit: in bytes.
-  init(limit: Int, store: SampleStore, normalSamples: Int, log: Logger) {
+  init(limit: Int, store: SampleStore, log: Logger) {
     self.limit = limit
     self.store = store
-    self.normalSamples = normalSamples
     self.log = log
   }
 
@@ -48,7 +46,7 @@ final class MemoryCeiling: Sendable {
     store.withIntake { intake in
       intake.newSeriesLeft = max(0, full - used) / Self.bytesPerSeries
       if now != before {
-        intake.ring.limit = now == .none ? normalSamples : min(normalSamples, 1 << 14)
+        intake.isMemoryShort = now != .none
         intake.shrink()
       }
     }

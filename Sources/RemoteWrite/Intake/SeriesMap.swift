@@ -29,6 +29,9 @@ struct SeriesMap {
     return table.register(labels, table.metadata(of: number)) ?? Self.dropped
   }
 
+  /// The series that were registered for others, once for each of these.
+  var registered: [UInt32] { numbers.filter { $0 < Self.dropped } }
+
   /// The series is gone; gives the series that was registered for it.
   mutating func forget(_ number: UInt32) -> UInt32? {
     guard Int(number) < numbers.count else { return nil }

@@ -50,6 +50,9 @@ public struct LogInspection: Sendable {
     public var key: String
     /// Samples of the log that it has not acknowledged.
     public var unacknowledged: UInt64
+    /// Of these, how many stand in stretches that overtook a backlog: only the samples of series with a backlog are
+    /// to be sent.
+    public var overtaken: UInt64
   }
 
   public struct Damage: Sendable, CustomStringConvertible {
@@ -149,14 +152,17 @@ public struct LogInspection: Sendable {
         continue
       }
       remotes.append(
-        Remote(key: String(name.dropLast(suffix.count)), unacknowledged: samples(notIn: acknowledgement)))
+        Remote(
+          key: String(name.dropLast(suffix.count)), unacknowledged: samples(notIn: acknowledgement),
+          overtaken: acknowledgement.overtaken.reduce(0) { $0 + samples(in: $1, notIn: acknowledgement) }))
     }
   }
 
-  private func samples(notIn acknowledgement: Acknowledgement) -> UInt64 {
+  /// The samples of a stretch of the order that are there and not acknowledged.
+  private func samples(in wanted: Range<Ordinal> = 0..<(.max), notIn acknowledgement: Acknowledgement) -> UInt64 {
     var count: UInt64 = 0
     for stretch in stretches {
-      let rest = stretch.clamped(to: acknowledgement.first..<max(acknowledgement.first, stretch.upperBound))
+      let rest = stretch.clamped(to: wanted).clamped(to: acknowledgement.first..<(.max))
       count += rest.upperBound - rest.lowerBound
       for range in acknowledgement.ahead {
         let taken = rest.clamped(to: range)

@@ -226,7 +226,7 @@ final class LogWriter: Sendable {
       intake.unloggedEnd = intake.ring.end
       intake.encoder.endSegment()
       intake.encoder.takePending(&state.pending)
-      intake.ring.limit = options.samplesInMemoryWithoutLog
+      intake.mostSamples = options.samplesInMemoryWithoutLog
     }
     state.pending.removeAll()
     let isFirst = state.retryAt == nil
@@ -253,7 +253,7 @@ final class LogWriter: Sendable {
     store.withIntake { intake in
       intake.isLogged = true
       intake.encoder.endSegment()
-      intake.ring.limit = options.samplesInMemory
+      intake.mostSamples = options.samplesInMemory
     }
     let wasFailing = shownStatus.withLock { status in
       defer { status.isFailing = false }

@@ -137,7 +137,13 @@ final class Sender: @unchecked Sendable {
       self.isStopped = true
       self.alarm?.task.cancel()
       self.metadataTask?.cancel()
-      self.store.withIntake { $0.remove(self.index) }
+      if let chunk = self.chunk { self.letGo(chunk, from: self.position) }
+      self.store.withIntake { intake in
+        for batch in self.batches {
+          for sample in batch.outgoing.samples { intake.table.letGo(sample.series.rawValue) }
+        }
+        intake.remove(self.index)
+      }
       done()
     }
   }
