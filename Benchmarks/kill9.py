@@ -96,7 +96,8 @@ def main():
                 oldest = max(oldest, kill - answered)
             elif scrape < targets.count(target):
                 lost += count
-                print(f"lost: scrape {scrape} of {target}, {count} samples, answered {answered:.3f}")
+                after = min((killed - answered for _, killed, _ in kills if killed > answered), default=float("nan"))
+                print(f"lost: scrape {scrape} of {target}, {count} samples, answered {after:.3f} s before a kill")
         unsent = sum(max(0, count - ledger.by_time[at]) for at, count in records.samples.items())
         scraped = sum(len(scrapes) for scrapes in targets.answered.values()) * options.series
     print(f"rounds {options.rounds}, {time.time() - start:.0f} s; answers {dict(receiver.answers)}; {len(receiver.errors)} malformed")
