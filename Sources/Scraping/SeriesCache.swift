@@ -18,27 +18,6 @@ package struct SeriesCache {
     var length: UInt32
   }
 
-  /// One series that the sink knows, or has refused. Two spellings of one label set share a record.
-  struct Record {
-    var series: SeriesID
-    /// The scrape that showed the series last.
-    var seen: UInt32 = 0
-    /// The scrape that last stored it at the scrape's own time; it gets a staleness marker when the next does not.
-    var tracked: UInt32 = 0
-    /// Whether the scrape before `tracked` had stored it too.
-    var wasTracked = false
-    var isRefused = false
-    /// Whether this is the one record of all series that rules drop.
-    var isDropped = false
-    /// Whether this is a series about the scrape itself, which stays as long as the target.
-    var isPinned = false
-    var isFree = false
-    /// Whether its last sample was a native histogram: then its staleness marker is one, too.
-    var isHistogram = false
-    /// Milliseconds since the epoch; samples that are not later are not stored.
-    var lastTimestamp = Int64.min
-  }
-
   /// What became of one text.
   package struct Counts: Equatable {
     /// Sample lines read.
@@ -125,8 +104,10 @@ package struct SeriesCache {
   private var exemplars: [Int32: [UInt64]] = [:]
   /// Since when a series counts, by its record, as far as the sink was told.
   private var starts: [Int32: Int64] = [:]
-  /// Counts scrapes.
-  private var generation: UInt32 = 1
+  /// The scrape that runs, or the last one.
+  private var generation = Generation.first
+  /// The scrape before.
+  private var previous = Generation.none
 
   /// Whether the metadata that is known is not what the last exposition said, which came in parts.
   var isMetadataOld = false
@@ -160,7 +141,8 @@ package struct SeriesCache {
 
   /// Starts a scrape: nothing is to be stored yet.
   package mutating func begin() {
-    generation &+= 1
+    previous = generation
+    generation = generation.next
     samples.removeAll(keepingCapacity: true)
     attachments.removeAll(keepingCapacity: true)
     released.removeAll(keepingCapacity: true)
@@ -207,7 +189,7 @@ package struct SeriesCache {
     }
     if timestamp != nil { explicit.append((record, records[index].lastTimestamp, values?[index] ?? 0)) }
     if timestamp == nil || terms.tracksTimestamps {
-      records[index].wasTracked = records[index].tracked == generation &- 1
+      records[index].wasTracked = records[index].tracked == previous
       records[index].tracked = generation
     }
     records[index].lastTimestamp = sampleTime
@@ -254,9 +236,15 @@ package struct SeriesCache {
     } else {
       lines.removeLast(lines.count - cursor)
     }
-    for index in records.indices where !records[index].isFree && !records[index].isPinned {
-      if records[index].tracked == generation &- 1 { appendMarker(index, at: time) }
-      if records[index].seen != generation { release(index) }
+    for index in records.indices where !records[index].isFree {
+      let isSeen = records[index].seen == generation
+      if !records[index].isPinned {
+        if records[index].tracked == previous { appendMarker(index, at: time) }
+        if !isSeen { release(index) }
+      }
+      // What older scrapes left would be taken for a later one's.
+      if !isSeen { records[index].seen = .none }
+      if records[index].tracked != generation { records[index].tracked = .none }
     }
     forgetScrape()
   }
@@ -282,10 +270,10 @@ package struct SeriesCache {
         records[index].lastTimestamp = time &- 1
         values?[index] = .staleMarker
       }
-      let wasTracked = isOfThisScrape ? records[index].wasTracked : records[index].tracked == generation &- 1
+      let wasTracked = isOfThisScrape ? records[index].wasTracked : records[index].tracked == previous
       if wasTracked, !records[index].isPinned { appendMarker(index, at: time) }
-      records[index].tracked = 0
-      records[index].seen = 0
+      records[index].tracked = .none
+      records[index].seen = .none
     }
     forgetScrape()
   }

@@ -75,6 +75,19 @@ private struct Feed {
   #expect(feed.sink.balance == 0)
 }
 
+/// A series that a scrape of long ago stored, and that came with timestamps of its own since, ends without a marker,
+/// in whichever scrape that is.
+@Test(arguments: [254, 255, 256, 509, 510, 511]) func scrapesOfLongAgoAreForgotten(rounds: Int) {
+  var feed = Feed()
+  _ = feed.scrape("a 1\nb 1\n")
+  for round in 1..<rounds {
+    let stored = feed.scrape("a \(round)\nb \(round) \(feed.time + 500)\n")
+    #expect(stored.count == 2 || round == 1)
+  }
+  #expect(feed.scrape("a 1\n").count == 1)
+  #expect(feed.sink.balance == 1)
+}
+
 @Test func theFirstOfEqualSeriesWins() {
   var feed = Feed()
   for round in 1...3 {
