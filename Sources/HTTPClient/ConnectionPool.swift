@@ -64,6 +64,11 @@ final class ConnectionPool: @unchecked Sendable {
     if idle[origin]?.isEmpty == true { idle[origin] = nil }
   }
 
+  /// Closes the idle connections to a server.
+  func close(_ origin: Origin) {
+    for idle in idle.removeValue(forKey: origin) ?? [] { idle.connection.abandon() }
+  }
+
   /// Closes the idle connections and keeps none from now on.
   func shutdown() {
     isShutDown = true

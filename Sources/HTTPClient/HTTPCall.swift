@@ -93,7 +93,7 @@ public final class HTTPCall: @unchecked Sendable {
   /// On a kept connection, or on a new one.
   private func sendComplete(mayUseKept: Bool = true) {
     do throws(HTTPAccessError) {
-      let (origin, tls) = try route()
+      let (origin, tls) = try request.route()
       if mayUseKept, let kept = pool.take(origin) {
         isKeptConnection = true
         send(on: kept)
@@ -107,16 +107,6 @@ public final class HTTPCall: @unchecked Sendable {
   }
 
   private func refuse(_ reason: String) { finish(.failure(.invalidRequest(attempt, reason: reason))) }
-
-  private func route() throws(HTTPAccessError) -> (Origin, NIOSSLContext?) {
-    guard request.request.url.isSecure else { return (request.origin, nil) }
-    let access = request.request.access ?? .standard
-    let loaded = try access.tls.current()
-    var origin = request.origin
-    origin.tls = loaded.number
-    if request.tunnel != nil { origin.tunnel = access.number }
-    return (origin, loaded.context)
-  }
 
   private func connect(_ origin: Origin, _ tls: NIOSSLContext?) throws(HTTPAccessError) {
     let connector = try Connector(request, origin, tls)

@@ -118,6 +118,14 @@ public final class HTTPClient: Sendable {
     }.get()
   }
 
+  /// Closes the connections that are kept for requests as this one: there will be no more of them. To be called on the
+  /// event loop.
+  public func closeIdleConnections(of request: PreparedRequest, on eventLoop: any EventLoop) {
+    eventLoop.preconditionInEventLoop()
+    guard let (origin, _) = try? request.route() else { return }
+    pool(of: eventLoop).close(origin)
+  }
+
   /// Closes the idle connections. Requests under way still get their answers; new ones are refused.
   public func shutdown() async {
     let pools = state.withLock { state in

@@ -1,5 +1,6 @@
 import Bytes
 import NIOCore
+import NIOSSL
 
 /// A request whose head is written down already, for those who send it again and again.
 ///
@@ -51,6 +52,17 @@ public struct PreparedRequest: Sendable {
     origin = proxy.flatMap { request.url.isSecure ? nil : Origin($0) } ?? Origin(request.url)
     self.head = ByteBuffer(string: head)
     self.fault = fault
+  }
+
+  /// Where its connections lead now, and with which certificates.
+  func route() throws(HTTPAccessError) -> (Origin, NIOSSLContext?) {
+    guard request.url.isSecure else { return (origin, nil) }
+    let access = request.access ?? .standard
+    let loaded = try access.tls.current()
+    var origin = origin
+    origin.tls = loaded.number
+    if tunnel != nil { origin.tunnel = access.number }
+    return (origin, loaded.context)
   }
 
   /// The proxy through which a tunnel leads to the server.

@@ -8,9 +8,8 @@ public struct HTTPScrapeFetcher: ScrapeFetcher {
   public init(client: HTTPClient) { self.client = client }
 
   public func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch {
-    let url: HTTPURL
-    do { url = try HTTPURL(request.url) } catch { throw ScrapeError("\(error)") }
-    let prepared = PreparedRequest(HTTPRequest(url: url, headers: request.headers, access: request.access))
+    let prepared: PreparedRequest
+    do { prepared = try request.prepared } catch { throw ScrapeError("\(error)") }
     let limits = HTTPLimits(timeout: request.timeout, bodyBytes: request.bodyLimit)
     return { [client] eventLoop, onPart, completion in
       let call = client.send(
@@ -19,6 +18,18 @@ public struct HTTPScrapeFetcher: ScrapeFetcher {
         onPart: { onPart(.bytes($0)) }, completion: { completion($0.scrapeAnswer) })
       return { call.cancel() }
     }
+  }
+
+  /// Targets that come and go would leave many connections open.
+  public func forget(_ request: ScrapeRequest, on eventLoop: any EventLoop) {
+    guard let prepared = try? request.prepared else { return }
+    client.closeIdleConnections(of: prepared, on: eventLoop)
+  }
+}
+
+extension ScrapeRequest {
+  fileprivate var prepared: PreparedRequest {
+    get throws { PreparedRequest(HTTPRequest(url: try HTTPURL(url), headers: headers, access: access)) }
   }
 }
 

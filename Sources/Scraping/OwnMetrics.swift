@@ -49,4 +49,6 @@ public struct OwnScrapeFetcher: ScrapeFetcher {
       return {}
     }
   }
+
+  public func forget(_ request: ScrapeRequest, on eventLoop: any EventLoop) { others.forget(request, on: eventLoop) }
 }

@@ -110,6 +110,13 @@ public protocol ScrapeFetcher: Sendable {
   ///
   /// - Throws: when it never can be.
   func prepare(_ request: ScrapeRequest) throws(ScrapeError) -> ScrapeFetch
+
+  /// The target is gone: what is kept for its next scrape may go. To be called on the event loop.
+  func forget(_ request: ScrapeRequest, on eventLoop: any EventLoop)
+}
+
+extension ScrapeFetcher {
+  public func forget(_ request: ScrapeRequest, on eventLoop: any EventLoop) {}
 }
 
 /// Fetches a target: to be called on the event loop, where the answer is given once, and before it, if that comes in

@@ -174,6 +174,13 @@ final class ScrapeLoop: @unchecked Sendable {
   private func prepared(_ target: Target) -> Result<ScrapeFetch, ScrapeError> {
     if let refusal { return .failure(refusal) }
     if let fetch { return fetch }
+    let result: Result<ScrapeFetch, ScrapeError>
+    do { result = .success(try environment.fetcher.prepare(request(for: target))) } catch { result = .failure(error) }
+    fetch = result
+    return result
+  }
+
+  private func request(for target: Target) -> ScrapeRequest {
     let limit = target.limits.bodySize
     var request = ScrapeRequest(
       url: target.scrapeURL, timeout: target.timeout, bodyLimit: limit > 0 ? limit - 1 : environment.bodyLimit,
@@ -182,10 +189,7 @@ final class ScrapeLoop: @unchecked Sendable {
     request.protocols = target.scrapeProtocols
     request.acceptsGzip = target.enableCompression
     request.access = target.access
-    let result: Result<ScrapeFetch, ScrapeError>
-    do { result = .success(try environment.fetcher.prepare(request)) } catch { result = .failure(error) }
-    fetch = result
-    return result
+    return request
   }
 
   private func take(_ part: ScrapePart, of target: Target, at timestamp: Int64) {
@@ -246,7 +250,10 @@ final class ScrapeLoop: @unchecked Sendable {
     timer?.cancel()
     timer = nil
     cancelScrape = nil
-    if ending == .removed { scraper.end(interval: wanted.interval) }
+    if ending == .removed {
+      scraper.end(interval: wanted.interval)
+      environment.fetcher.forget(request(for: wanted), on: eventLoop)
+    }
     ended.succeed()
   }
 }

@@ -372,6 +372,20 @@ import Testing
     await server.close()
   }
 
+  @Test func connectionsToAServerThatIsAskedNoMoreAreClosed() async throws {
+    let server = try await FakeServer { _ in [.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")] }
+    let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+    let request = PreparedRequest(HTTPRequest(url: try HTTPURL(server.url())))
+    let answered = eventLoop.makePromise(of: Int.self)
+    eventLoop.execute { [client, limits] in
+      client.send(request, limits: limits, on: eventLoop) { answered.completeWith($0.map(\.status).mapError { $0 }) }
+    }
+    #expect(try await answered.futureResult.get() == 200)
+    eventLoop.execute { [client] in client.closeIdleConnections(of: request, on: eventLoop) }
+    for await case .closed(connection: 0) in server.events { break }
+    await server.close()
+  }
+
   @Test func shutdownClosesIdleConnectionsAndRefusesRequests() async throws {
     let server = try await FakeServer { _ in [.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")] }
     #expect(try await get(server.url()).status == 200)
