@@ -100,10 +100,6 @@ public struct ScrapeConfiguration: Sendable {
     names = NameRules(block, inherited: global.names)
     convertClassicHistogramsToNHCB =
       block.bool("convert_classic_histograms_to_nhcb") ?? global.convertClassicHistogramsToNHCB
-    if block.bool("convert_classic_histograms_to_nhcb") == true {
-      block.refuse(
-        "convert_classic_histograms_to_nhcb", "classic histograms are not converted by this version of pilotfish")
-    }
     alwaysScrapeClassicHistograms =
       block.bool("always_scrape_classic_histograms") ?? global.alwaysScrapeClassicHistograms
     extraScrapeMetrics = block.bool("extra_scrape_metrics") ?? global.extraScrapeMetrics

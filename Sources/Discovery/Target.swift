@@ -30,6 +30,8 @@ public struct Target: Sendable {
   public var scrapeNativeHistograms = false
   /// Whether a histogram's classic buckets are taken beside its native ones.
   public var alwaysScrapeClassicHistograms = false
+  /// Whether classic histograms are stored as native ones with custom buckets.
+  public var convertsClassicHistograms = false
   /// Whether the target is asked for gzip.
   public var enableCompression = true
   /// TLS, credentials and proxy; nil: none of them.
@@ -114,6 +116,7 @@ public struct Target: Sendable {
     fallbackScrapeProtocol = job.fallbackScrapeProtocol
     scrapeNativeHistograms = job.scrapeNativeHistograms
     alwaysScrapeClassicHistograms = job.alwaysScrapeClassicHistograms
+    convertsClassicHistograms = job.convertClassicHistogramsToNHCB
     enableCompression = job.enableCompression
     limits = job.limits
     trackTimestampsStaleness = job.trackTimestampsStaleness

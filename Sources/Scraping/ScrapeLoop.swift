@@ -128,6 +128,8 @@ final class ScrapeLoop: @unchecked Sendable {
     fetch = nil
     if old.honorLabels != target.honorLabels || old.metricRelabelRules != target.metricRelabelRules
       || old.limits != target.limits || old.names != target.names
+      || old.convertsClassicHistograms != target.convertsClassicHistograms
+      || old.alwaysScrapeClassicHistograms != target.alwaysScrapeClassicHistograms
     {
       mustForgetLines = true
     }

@@ -13,6 +13,7 @@ package struct SeriesCache {
   /// One sample line of the last good scrape.
   struct Line {
     var hash: SeriesHash
+    /// Below zero, the complement of a place in `conversion.parts`.
     var record: Int32
     /// Bytes of the series' text.
     var length: UInt32
@@ -81,6 +82,7 @@ package struct SeriesCache {
     package var histograms = HistogramResolution(buckets: 0, factor: 0)
     package var names = NameScheme.utf8
     package var histogramChoice = HistogramChoice.native
+    package var conversion = HistogramConversion.Wish.none
     /// Of the scrape, milliseconds since the epoch.
     package var time: Int64
 
@@ -122,7 +124,7 @@ package struct SeriesCache {
   private var free: [Int32] = []
   private var dropped: Int32?
   /// What the last exemplars of a series were, by its record: they are not appended again.
-  private var exemplars: [Int32: [UInt64]] = [:]
+  private(set) var exemplars: [Int32: [UInt64]] = [:]
   /// Since when a series counts, by its record, as far as the sink was told.
   private var starts: [Int32: Int64] = [:]
   /// Counts scrapes.
@@ -134,6 +136,7 @@ package struct SeriesCache {
   // Of the scrape that runs.
   /// Where it is, when its exposition comes in parts.
   var parts: Parts?
+  var conversion = HistogramConversion()
   var exceeded: Exceeded = []
   var cursor = 0
   var nextLines: [Line] = []
@@ -169,11 +172,12 @@ package struct SeriesCache {
     cursor = 0
     hasDiverged = false
     exceeded = []
+    conversion.begin()
   }
 
-  /// Stores the sample that `parser` has read, if nothing speaks against it.
+  /// Stores a sample, such as `parser` has read, if nothing speaks against it.
   @inline(__always)
-  mutating func store<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+  mutating func store<Parser: ExposedSample & ~Copyable & ~Escapable>(
     _ parser: borrowing Parser, in record: Int32, _ terms: borrowing Terms, isNew: Bool, _ counts: inout Counts
   ) throws(ExpositionError) {
     let index = Int(record)
@@ -227,7 +231,7 @@ package struct SeriesCache {
 
   /// Attaches the exemplars that the last sample of the series did not have; those without a timestamp get the
   /// sample's.
-  private mutating func attachExemplars<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+  private mutating func attachExemplars<Parser: ExposedSample & ~Copyable & ~Escapable>(
     of parser: borrowing Parser, to record: Int32, at time: Int64
   ) throws(ExpositionError) {
     let known = exemplars[record] ?? []
@@ -247,10 +251,17 @@ package struct SeriesCache {
     exemplars[record] = present
   }
 
+  /// The series was shown, though with nothing that can be stored: it stays known.
+  mutating func keep(_ record: Int32) { records[Int(record)].seen = generation }
+
+  /// How many records the scrape has made so far.
+  var createdCount: Int { created.count }
+
   /// Ends a scrape that was read to its end: series that it did not show get staleness markers and are released.
   package mutating func finish(at time: Int64) {
     if hasDiverged {
       lines = nextLines
+      conversion.keepParts(of: &lines)
     } else {
       lines.removeLast(lines.count - cursor)
     }
@@ -266,6 +277,7 @@ package struct SeriesCache {
   mutating func fail(at time: Int64) {
     samples.removeAll(keepingCapacity: true)
     attachments.removeAll(keepingCapacity: true)
+    conversion.forgetNew()
     // Those of this scrape were not appended.
     exemplars.removeAll()
     starts.removeAll()

@@ -286,6 +286,8 @@ extension SeriesCache.Terms {
     histogramChoice =
       !target.scrapeNativeHistograms ? .classic : target.alwaysScrapeClassicHistograms ? .both : .native
     histograms = target.histogramResolution
+    conversion =
+      !target.convertsClassicHistograms ? .none : target.alwaysScrapeClassicHistograms ? .besideClassic : .instead
     limits = target.limits
   }
 }
