@@ -176,8 +176,8 @@ extension LabelSet {
 extension Target {
   /// `__scheme__://__address____metrics_path__`, and the parameters of the job, of which a label `__param_NAME`
   /// replaces the first value.
-  private static func url(of labels: LabelSet, _ params: [(name: String, values: [String])]) -> String {
-    var query: [(name: String, values: [String])] = params
+  private static func url(of labels: LabelSet, _ params: [ScrapeConfiguration.Parameter]) -> String {
+    var query = params
     for index in 0..<labels.count {
       let name = String(utf8: labels.name(at: index))
       guard name.hasPrefix("__param_") else { continue }
@@ -186,7 +186,7 @@ extension Target {
       if let place = query.firstIndex(where: { $0.name.utf8.elementsEqual(param.utf8) }) {
         query[place].values = [value] + query[place].values.dropFirst()
       } else {
-        query.append((param, [value]))
+        query.append(ScrapeConfiguration.Parameter(name: param, values: [value]))
       }
     }
     // Go's url.Values.Encode orders by key.

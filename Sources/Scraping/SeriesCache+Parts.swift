@@ -31,6 +31,7 @@ extension SeriesCache {
 
   /// To be called behind `begin`.
   package mutating func beginParts() {
+    keepLastSamples()
     var parts = Parts()
     parts.readsMetadata = lines.isEmpty || isMetadataOld
     if parts.readsMetadata {

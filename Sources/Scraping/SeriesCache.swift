@@ -121,6 +121,8 @@ package struct SeriesCache {
   var records: [Record] = []
   /// The last values, by record; a staleness marker where there is none to show. Nil: they are not kept.
   private var values: [Double]?
+  /// What `lastSamples` gives while an exposition comes in parts.
+  private var shown: [Sample]?
   private var free: [Int32] = []
   private var dropped: Int32?
   /// What the last exemplars of a series were, by its record: they are not appended again.
@@ -304,6 +306,7 @@ package struct SeriesCache {
 
   private mutating func forgetScrape() {
     parts = nil
+    shown = nil
     created.removeAll(keepingCapacity: true)
     explicit.removeAll(keepingCapacity: true)
     metadata.forgetPlaces()
@@ -360,9 +363,13 @@ package struct SeriesCache {
     lines = []
   }
 
-  /// The last sample of each series, as far as it is not older: none of those that have ended, and no histograms.
-  /// Between two scrapes, and only if values are kept.
+  /// Keeps what the last scrape has shown until this one is at its end.
+  mutating func keepLastSamples() { if values != nil { shown = lastSamples(since: .min) } }
+
+  /// The last sample of each series, as far as it is not older: none of those that have ended, and no histograms. Of a
+  /// scrape that runs, nothing. Only if values are kept.
   func lastSamples(since oldest: Int64) -> [Sample] {
+    if let shown { return shown.filter { $0.timestamp >= oldest } }
     guard let values else { return [] }
     var samples: [Sample] = []
     for (record, value) in zip(records, values) where !record.isFree && !record.isRefused {
