@@ -58,14 +58,29 @@ public enum GunzipError: Error, Equatable, CustomStringConvertible {
   case tooLarge(limit: Int)
   /// It ends in the middle of a member.
   case truncated
-  /// It is no gzip, or was damaged; the reason in zlib's words.
+  /// It is no gzip, or was damaged; the reason in the words of Go's compress/gzip.
   case corrupt(String)
 
   public var description: String {
     switch self {
     case .tooLarge(let limit): "gzip: more than \(limit) bytes when decompressed"
-    case .truncated: "gzip: unexpected EOF"
-    case .corrupt(let reason): "gzip: \(reason)"
+    case .truncated: "unexpected EOF"
+    case .corrupt(let reason): reason
+    }
+  }
+
+  /// The shortest header of a member.
+  private static let headerLength = 10
+
+  /// - Parameters:
+  ///   - message: of zlib.
+  ///   - length: bytes of the member that have come. What is shorter than a header has ended too early to Go.
+  fileprivate init(_ message: String, length: Int) {
+    switch message {
+    case "incorrect header check", "unknown compression method", "unknown header flags set", "header crc mismatch":
+      self = length < GunzipError.headerLength ? .truncated : .corrupt("gzip: invalid header")
+    case "incorrect data check", "incorrect length check": self = .corrupt("gzip: invalid checksum")
+    default: self = .corrupt("flate: corrupt input: \(message)")
     }
   }
 }
@@ -154,7 +169,9 @@ public final class Gunzip {
       case Z_STREAM_END: isBetweenMembers = true
       case Z_OK, Z_BUF_ERROR: break  // Z_BUF_ERROR: nothing could be done, more input is needed
       default:
-        return .corrupt(stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(status)")
+        return GunzipError(
+          stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(status)",
+          length: Int(stream.pointee.total_in) + Int(stream.pointee.avail_in))
       }
       // Where the room was filled, more may be left behind in zlib, even when all input was taken.
     } while stream.pointee.avail_in > 0 || (isFull && !isBetweenMembers)

@@ -1,4 +1,5 @@
 import HTTPClient
+import Secrets
 import YAML
 
 /// One entry of `consul_sd_configs`.
@@ -14,14 +15,14 @@ public struct ConsulDiscoveryConfiguration: Sendable, Hashable {
   public var scheme = "http"
   /// Stands before the paths of the API.
   public var pathPrefix = ""
-  public var token = ""
+  public var token = Secret("")
   /// Empty: that of the agent that is asked.
   public var datacenter = ""
   public var namespace = ""
   public var partition = ""
   /// For basic authentication; the older way to say what `basic_auth` says.
   public var username = ""
-  public var password = ""
+  public var password = Secret("")
   /// The services to follow; none: all of them.
   public var services: [String] = []
   /// A service must have all of them.
@@ -49,16 +50,16 @@ public struct ConsulDiscoveryConfiguration: Sendable, Hashable {
     server = block.string("server") ?? server
     scheme = block.string("scheme") ?? scheme
     pathPrefix = block.string("path_prefix") ?? pathPrefix
-    token = block.string("token") ?? token
+    token = block.string("token").map(Secret.init) ?? token
     datacenter = block.string("datacenter") ?? datacenter
     namespace = block.string("namespace") ?? namespace
     partition = block.string("partition") ?? partition
     username = block.string("username") ?? username
-    password = block.string("password") ?? password
-    if !username.isEmpty || !password.isEmpty, block.has("basic_auth") {
+    password = block.string("password").map(Secret.init) ?? password
+    if !username.isEmpty || !password.value.isEmpty, block.has("basic_auth") {
       block.refuse("username", "at most one of basic_auth and username and password may stand here")
     }
-    if !token.isEmpty, block.has("authorization") || block.has("oauth2") {
+    if !token.value.isEmpty, block.has("authorization") || block.has("oauth2") {
       block.refuse("token", "at most one of token, authorization and oauth2 may stand here")
     }
     services = block.strings("services") { _ in nil }

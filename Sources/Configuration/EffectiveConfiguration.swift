@@ -71,7 +71,8 @@ private struct Members {
     var all = self
     if case .mapping(let given) = source.content {
       for member in given where !keys.contains(member.key) {
-        all.add(member.key, Masking.masked(member.value, member.key, directory))
+        let shown = Masking.masked(member.value, member.key, directory)
+        all.add(member.key, DiscoveryDefaults.completed(shown, member.key))
       }
     }
     all.addHTTPDefaults()
@@ -153,6 +154,7 @@ extension RemoteWriteConfiguration {
     members.add("name", name)
     members.add("send_exemplars", unlessFalse: sendExemplars)
     members.add("send_native_histograms", unlessFalse: sendNativeHistograms)
+    members.add("round_robin_dns", unlessFalse: httpClient.spreadsConnections)
     members.add("protobuf_message", message.rawValue)
     members.add("queue_config", queue.node)
     members.add("metadata_config", metadata.node)

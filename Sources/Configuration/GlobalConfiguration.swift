@@ -47,10 +47,6 @@ public struct GlobalConfiguration: Sendable {
     scrapeNativeHistograms = block.bool("scrape_native_histograms") ?? scrapeNativeHistograms
     convertClassicHistogramsToNHCB =
       block.bool("convert_classic_histograms_to_nhcb") ?? convertClassicHistogramsToNHCB
-    if convertClassicHistogramsToNHCB {
-      block.refuse(
-        "convert_classic_histograms_to_nhcb", "classic histograms are not converted by this version of pilotfish")
-    }
     alwaysScrapeClassicHistograms = block.bool("always_scrape_classic_histograms") ?? alwaysScrapeClassicHistograms
     extraScrapeMetrics = block.bool("extra_scrape_metrics") ?? extraScrapeMetrics
     limits = ScrapeLimits(block)

@@ -51,13 +51,17 @@ public struct KubernetesDiscoveryConfiguration: Sendable, Hashable {
   public var attachesNode = false
   /// Whether targets get the labels of their namespace.
   public var attachesNamespace = false
+  /// Whether targets of pods get the name of the Deployment, the Job or the CronJob that made the pod.
+  public var attachesDeployment = false
+  public var attachesJob = false
+  public var attachesCronJob = false
 
   private static let keys = BlockKeys(
     served: ["role", "api_server", "kubeconfig_file", "namespaces", "selectors", "attach_metadata"] + httpClientKeys)
   private static let namespaceKeys = BlockKeys(served: ["own_namespace", "names"])
   private static let selectorKeys = BlockKeys(served: ["role", "label", "field"])
   private static let metadataKeys = BlockKeys(
-    served: ["node", "namespace"], known: ["deployment", "job", "cronjob"])
+    served: ["node", "namespace", "deployment", "job", "cronjob"])
   /// A watch each, for each kind of object.
   private static let namespaceLimit = 1000
 
@@ -76,6 +80,9 @@ public struct KubernetesDiscoveryConfiguration: Sendable, Hashable {
     if let metadata = block.block("attach_metadata", Self.metadataKeys) {
       attachesNode = metadata.bool("node") ?? false
       attachesNamespace = metadata.bool("namespace") ?? false
+      attachesDeployment = metadata.bool("deployment") ?? false
+      attachesJob = metadata.bool("job") ?? false
+      attachesCronJob = metadata.bool("cronjob") ?? false
     }
   }
 

@@ -70,14 +70,12 @@ public struct RemoteWriteConfiguration: Sendable, Equatable {
     message = Self.message(block) ?? message
     sendExemplars = block.bool("send_exemplars") ?? sendExemplars
     sendNativeHistograms = block.bool("send_native_histograms") ?? sendNativeHistograms
-    if block.bool("round_robin_dns") == true {
-      block.refuse("round_robin_dns", "known to Prometheus, but not served by this version of pilotfish; remove it")
-    }
     writeRelabelRules = block.relabelRules(
       "write_relabel_configs", scheme, null: "empty or null relabeling rule in remote write config")
     metadata = Metadata(of: block)
     queue = Queue(of: block)
     httpClient = block.httpClientOptions(directory)
+    httpClient.spreadsConnections = block.bool("round_robin_dns") ?? false
   }
 
   /// Why the URL cannot be sent to; nil when it can. The URL itself is not repeated: a password may stand in it.

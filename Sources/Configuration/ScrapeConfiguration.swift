@@ -3,12 +3,23 @@ import Relabeling
 import YAML
 
 /// One entry of `scrape_configs`.
-public struct ScrapeConfiguration: Sendable {
+public struct ScrapeConfiguration: Sendable, Equatable {
   /// One entry of `static_configs`.
-  public struct StaticTargets: Sendable {
+  public struct StaticTargets: Sendable, Equatable {
     /// `host:port` each.
     public var targets: [String]
     public var labels: [ConfiguredLabel]
+  }
+
+  /// A parameter of a URL's query, with its values.
+  public struct Parameter: Sendable, Equatable {
+    public var name: String
+    public var values: [String]
+
+    public init(name: String, values: [String]) {
+      self.name = name
+      self.values = values
+    }
   }
 
   public var jobName: String
@@ -18,8 +29,7 @@ public struct ScrapeConfiguration: Sendable {
   public var scheme = "http"
   /// TLS, credentials and proxy.
   public var httpClient = HTTPClientOptions()
-  /// Parameters of the URL's query, each with its values.
-  public var params: [(name: String, values: [String])] = []
+  public var params: [Parameter] = []
   public var honorLabels = false
   public var honorTimestamps = true
   /// Whether series with the target's own timestamps get staleness markers too.
@@ -100,10 +110,6 @@ public struct ScrapeConfiguration: Sendable {
     names = NameRules(block, inherited: global.names)
     convertClassicHistogramsToNHCB =
       block.bool("convert_classic_histograms_to_nhcb") ?? global.convertClassicHistogramsToNHCB
-    if block.bool("convert_classic_histograms_to_nhcb") == true {
-      block.refuse(
-        "convert_classic_histograms_to_nhcb", "classic histograms are not converted by this version of pilotfish")
-    }
     alwaysScrapeClassicHistograms =
       block.bool("always_scrape_classic_histograms") ?? global.alwaysScrapeClassicHistograms
     extraScrapeMetrics = block.bool("extra_scrape_metrics") ?? global.extraScrapeMetrics
@@ -171,17 +177,17 @@ public struct ScrapeConfiguration: Sendable {
     }
   }
 
-  private static func params(_ block: BlockReader) -> [(name: String, values: [String])] {
+  private static func params(_ block: BlockReader) -> [Parameter] {
     block.pairs("params").map { pair in
-      if case .null = pair.value.content { return (pair.key, []) }
+      if case .null = pair.value.content { return Parameter(name: pair.key, values: []) }
       let path = block.path(of: "params", pair.key)
       guard case .sequence(let values) = pair.value.content else {
         block.problems.add(pair.value.position, path, "expected a list of values, found \(pair.value.kind)")
-        return (pair.key, [])
+        return Parameter(name: pair.key, values: [])
       }
-      return (
-        pair.key,
-        values.compactMap { value in
+      return Parameter(
+        name: pair.key,
+        values: values.compactMap { value in
           if case .scalar(let text, _) = value.content { return text }
           if case .null = value.content { return "" }
           block.problems.add(value.position, path, "expected a text, found \(value.kind)")

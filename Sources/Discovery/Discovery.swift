@@ -31,6 +31,17 @@ enum Mechanism: Hashable, Sendable {
     return all
   }
 
+  /// What the metrics of its refreshes call it; nil where there are none.
+  var name: String? {
+    switch self {
+    case .http: "\(HTTPDiscovery.mechanism)"
+    case .dns: "\(DNSDiscovery.mechanism)"
+    case .ec2: "\(EC2Discovery.mechanism)"
+    case .ecs: "\(ECSDiscovery.mechanism)"
+    case .file, .consul, .kubernetes: nil
+    }
+  }
+
   func start(_ environment: DiscoveryEnvironment) -> any Discovery {
     switch self {
     case .file(let configuration): FileDiscovery(configuration, environment)

@@ -50,18 +50,22 @@ public final class DiscoveryManager: Sendable {
   }
 
   private let environment: DiscoveryEnvironment
+  private let inheritance: Duration
   private let state = Mutex(State())
   private let changed = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
   private let teller: Mutex<Task<Void, Never>?> = Mutex(nil)
 
   /// - Parameters:
   ///   - settling: how long a change waits for others.
+  ///   - inheritance: how long a new mechanism that has not found anything yet has the groups of those that it may
+  ///     stand for.
   ///   - onChange: takes what all jobs have now; called one at a time.
   public init(
-    settling: Duration = .milliseconds(100), environment: DiscoveryEnvironment,
+    settling: Duration = .milliseconds(100), inheritance: Duration = .seconds(60), environment: DiscoveryEnvironment,
     onChange: @escaping @Sendable ([JobTargets]) -> Void
   ) {
     self.environment = environment
+    self.inheritance = inheritance
     let changes = changed.stream
     let task = Task { [weak self] in
       var faults: Set<String> = []
@@ -100,8 +104,15 @@ public final class DiscoveryManager: Sendable {
         state.started += 1
         let number = state.started
         let discovery = key.mechanism.start(environment.with(jobName: String(decoding: key.job, as: UTF8.self)))
-        let task = Task { [weak self] in
-          await discovery.run { [weak self] groups in self?.take(groups, from: key, number) }
+        let task = Task { [weak self, inheritance] in
+          await withTaskGroup { group in
+            group.addTask { await discovery.run { [weak self] groups in self?.take(groups, from: key, number) } }
+            if !inherited.isEmpty {
+              group.addTask { [weak self] in
+                if (try? await Task.sleep(for: inheritance)) != nil { self?.endInheritance(key, number) }
+              }
+            }
+          }
         }
         state.running[key] = Running(
           number: number, task: task,
@@ -109,6 +120,12 @@ public final class DiscoveryManager: Sendable {
       }
       let names = Set(jobs.map(\.key))
       for job in state.jobs where !names.contains(job.key) { environment.metrics.forget(jobName: job.jobName) }
+      for key in ended.keys where names.contains(key.job) {
+        guard let name = key.mechanism.name,
+          !wanted.contains(where: { $0.job == key.job && $0.mechanism.name == name })
+        else { continue }
+        environment.metrics.forget(jobName: String(decoding: key.job, as: UTF8.self), mechanism: name)
+      }
       state.jobs = jobs
       state.hasNewJobs = true
     }
@@ -151,6 +168,15 @@ public final class DiscoveryManager: Sendable {
       state.changes[key] = changes
     }
     changed.continuation.yield()
+  }
+
+  /// What was before a reload counts no more, if the mechanism has found nothing itself: it may never do.
+  private func endInheritance(_ key: Key, _ number: Int) {
+    let isOver = state.withLock { state in
+      guard let mechanism = state.running[key] else { return false }
+      return mechanism.number == number && !mechanism.hasPublished && !mechanism.groups.isEmpty
+    }
+    if isOver { take([], from: key, number) }
   }
 
   /// Nil when there are none.

@@ -13,10 +13,12 @@ public final class DiscoveryMetrics: MetricSource {
     var counters: [MetricFamily] = []
     var counts: [Key: UInt64] = [:]
     var summaries: [MetricFamily] = []
-    var durations: [Key: DurationSummary] = [:]
+    var durations: [Key: Summary] = [:]
     /// By who shows them.
     var gauges: [ObjectIdentifier: (family: MetricFamily, values: [[String]: Double])] = [:]
   }
+
+  private static let shares = [0.5, 0.9, 0.99]
 
   private let state = Mutex(State())
 
@@ -36,7 +38,8 @@ public final class DiscoveryMetrics: MetricSource {
   func observe(_ family: MetricFamily, _ labels: [String], _ time: Duration) {
     state.withLock { state in
       if !state.summaries.contains(where: { $0 === family }) { state.summaries.append(family) }
-      state.durations[Key(family: ObjectIdentifier(family), labels: labels), default: DurationSummary()].take(time)
+      state.durations[Key(family: ObjectIdentifier(family), labels: labels), default: Summary()].observe(
+        time / .seconds(1))
     }
   }
 
@@ -45,12 +48,19 @@ public final class DiscoveryMetrics: MetricSource {
     state.withLock { $0.gauges[owner] = values.isEmpty ? nil : (family, values) }
   }
 
-  /// Forgets what has the label `config` of a job that is gone.
-  func forget(jobName: String) {
+  /// Forgets what has the label `config` of a job that is gone, or that has a mechanism no more.
+  ///
+  /// - Parameter mechanism: the value of the label `mechanism`; nil: any.
+  func forget(jobName: String, mechanism: String? = nil) {
     state.withLock { state in
       for family in state.counters + state.summaries {
-        guard let place = family.labels.firstIndex(of: "config") else { continue }
-        let isGone = { (key: Key) in key.family == ObjectIdentifier(family) && key.labels[place] == jobName }
+        guard let job = family.labels.firstIndex(of: "config") else { continue }
+        let place = family.labels.firstIndex(of: "mechanism")
+        if mechanism != nil, place == nil { continue }
+        let isGone = { (key: Key) in
+          key.family == ObjectIdentifier(family) && key.labels[job] == jobName
+            && (mechanism == nil || place.map { key.labels[$0] } == mechanism)
+        }
         state.counts = state.counts.filter { !isGone($0.key) }
         state.durations = state.durations.filter { !isGone($0.key) }
       }
@@ -78,44 +88,9 @@ public final class DiscoveryMetrics: MetricSource {
     for family in state.summaries {
       let own = state.durations.filter { $0.key.family == ObjectIdentifier(family) }
       for (key, summary) in own.sorted(by: { $0.key.labels.lexicographicallyPrecedes($1.key.labels) }) {
-        summary.write(to: writer, family, zip(family.labels, key.labels).map { (name: $0, value: $1) })
+        summary.write(
+          to: writer, family, shares: Self.shares, zip(family.labels, key.labels).map { (name: $0, value: $1) })
       }
     }
-  }
-}
-
-/// Quantiles of the durations of the last ten minutes, as client_golang's summaries show them.
-struct DurationSummary: Sendable {
-  private static let quantiles = [0.5, 0.9, 0.99]
-  private static let window = Duration.seconds(600)
-  /// So many are looked at.
-  private static let limit = 500
-
-  private var recent: [(seconds: Double, since: ContinuousClock.Instant)] = []
-  /// The place in `recent` that the next one takes, once it is full.
-  private var next = 0
-  private var sum = 0.0
-  private var count: UInt64 = 0
-
-  mutating func take(_ time: Duration) {
-    let seconds = time / .seconds(1)
-    let entry = (seconds, ContinuousClock.now)
-    if recent.count < Self.limit { recent.append(entry) } else { recent[next] = entry }
-    next = (next + 1) % Self.limit
-    sum += seconds
-    count &+= 1
-  }
-
-  func write(to writer: MetricWriter, _ family: MetricFamily, _ labels: [(name: String, value: String)]) {
-    let oldest = ContinuousClock.now - Self.window
-    let sorted = recent.filter { $0.since > oldest }.map(\.seconds).sorted()
-    for quantile in Self.quantiles {
-      let rank = Int((quantile * Double(sorted.count)).rounded(.up))
-      writer.orderedLine(
-        family, suffix: "", labels: labels + [(name: "quantile", value: "\(quantile)")],
-        sorted.isEmpty ? .nan : sorted[max(rank, 1) - 1])
-    }
-    writer.orderedLine(family, suffix: "_sum", labels: labels, sum)
-    writer.orderedLine(family, suffix: "_count", labels: labels, Double(count))
   }
 }

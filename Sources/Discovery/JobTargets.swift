@@ -13,15 +13,17 @@ public struct JobTargets: Sendable {
   /// How many targets there are, those that the rules dropped and those that cannot be scraped among them.
   public var count: Int { groups.reduce(0) { $0 + $1.entries.count } }
   public var droppedCount: Int { groups.reduce(0) { $0 + $1.droppedCount } }
+  /// How many are to be scraped, equal ones among them.
+  public var activeCount: Int { groups.reduce(0) { $0 + $1.activeCount } }
   /// How many can neither be scraped nor were dropped.
-  public var faultCount: Int { count - droppedCount - groups.reduce(0) { $0 + $1.activeCount } }
+  public var faultCount: Int { count - droppedCount - activeCount }
   /// How many targets the job may have; 0 is no limit.
   public var targetLimit: Int { job.limits.targets }
 
   /// All that are to be scraped; some may be equal.
   public var targets: [Target] {
     var targets: [Target] = []
-    targets.reserveCapacity(groups.reduce(0) { $0 + $1.activeCount })
+    targets.reserveCapacity(activeCount)
     for group in groups {
       for case .active(let target) in group.entries { targets.append(target) }
     }

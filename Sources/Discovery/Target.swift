@@ -30,6 +30,8 @@ public struct Target: Sendable {
   public var scrapeNativeHistograms = false
   /// Whether a histogram's classic buckets are taken beside its native ones.
   public var alwaysScrapeClassicHistograms = false
+  /// Whether classic histograms are stored as native ones with custom buckets.
+  public var convertsClassicHistograms = false
   /// Whether the target is asked for gzip.
   public var enableCompression = true
   /// TLS, credentials and proxy; nil: none of them.
@@ -114,6 +116,7 @@ public struct Target: Sendable {
     fallbackScrapeProtocol = job.fallbackScrapeProtocol
     scrapeNativeHistograms = job.scrapeNativeHistograms
     alwaysScrapeClassicHistograms = job.alwaysScrapeClassicHistograms
+    convertsClassicHistograms = job.convertClassicHistogramsToNHCB
     enableCompression = job.enableCompression
     limits = job.limits
     trackTimestampsStaleness = job.trackTimestampsStaleness
@@ -173,8 +176,8 @@ extension LabelSet {
 extension Target {
   /// `__scheme__://__address____metrics_path__`, and the parameters of the job, of which a label `__param_NAME`
   /// replaces the first value.
-  private static func url(of labels: LabelSet, _ params: [(name: String, values: [String])]) -> String {
-    var query: [(name: String, values: [String])] = params
+  private static func url(of labels: LabelSet, _ params: [ScrapeConfiguration.Parameter]) -> String {
+    var query = params
     for index in 0..<labels.count {
       let name = String(utf8: labels.name(at: index))
       guard name.hasPrefix("__param_") else { continue }
@@ -183,7 +186,7 @@ extension Target {
       if let place = query.firstIndex(where: { $0.name.utf8.elementsEqual(param.utf8) }) {
         query[place].values = [value] + query[place].values.dropFirst()
       } else {
-        query.append((param, [value]))
+        query.append(ScrapeConfiguration.Parameter(name: param, values: [value]))
       }
     }
     // Go's url.Values.Encode orders by key.

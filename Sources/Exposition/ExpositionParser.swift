@@ -18,6 +18,27 @@ public struct ParserState: Sendable {
   public init() {}
 }
 
+/// A sample with all that it carries.
+public protocol ExposedSample: ~Copyable, ~Escapable {
+  /// NaN always with the same bits, so never a staleness marker.
+  var value: Double { get }
+  /// Milliseconds since the epoch, if it has one.
+  var timestamp: Int64? { get }
+  /// Since when its series counts: milliseconds since the epoch, if the target says so with it.
+  var start: Int64? { get }
+
+  /// How many exemplars it has.
+  var exemplarCount: Int { get }
+  /// A fingerprint of the exemplar at `index`, by which it is known again.
+  func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64
+  func exemplar(at index: Int) throws(ExpositionError) -> Exemplar
+
+  /// Whether it is a native histogram, and its `value` means nothing.
+  var isHistogram: Bool { get }
+  /// The native histogram as `Attachment.Content.histogram` wants it.
+  func histogram() -> [UInt8]
+}
+
 /// Reads one exposition from front to back, whatever its format, with the verdicts of Prometheus 3's own parser: one
 /// fault refuses the whole.
 ///
@@ -31,13 +52,11 @@ public struct ParserState: Sendable {
 ///     }
 ///
 /// The same series in another format has the same fingerprint, if it is written alike.
-public protocol ExpositionParser: ~Copyable, ~Escapable {
+///
+/// As an `ExposedSample` it is the sample that it has read last.
+public protocol ExpositionParser: ExposedSample, ~Copyable, ~Escapable {
   /// The type of the family whose samples come now.
   var type: MetricType { get }
-  /// The last sample's value; NaN always with the same bits, so never a staleness marker.
-  var value: Double { get }
-  /// The last sample's timestamp in milliseconds since the epoch, if it has one.
-  var timestamp: Int64? { get }
 
   /// Moves to the next entry; nil at the end.
   @_lifetime(self: copy self)
@@ -72,27 +91,15 @@ public protocol ExpositionParser: ~Copyable, ~Escapable {
   /// `le` and a summary's `quantile` have the one form that Prometheus 3 gives them ("1" becomes "1.0").
   func appendLabels(to labels: inout LabelSet)
 
-  // MARK: Beside the number
-
-  /// How many exemplars the last sample has.
-  var exemplarCount: Int { get }
-  /// A fingerprint of the exemplar at `index`, by which it is known again.
-  func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64
-  func exemplar(at index: Int) throws(ExpositionError) -> Exemplar
-  /// Whether the last sample is a native histogram, and its `value` means nothing.
-  var isHistogram: Bool { get }
-  /// The native histogram as `Attachment.Content.histogram` wants it.
-  func histogram() -> [UInt8]
-
-  /// Since when the series of the last sample counts: milliseconds since the epoch, if the target says so with it.
-  var start: Int64? { get }
+  /// Whether the last sample belongs to a classic histogram that was shown as a native one just before.
+  var isBesideNative: Bool { get }
 
   // MARK: Metadata
 
   /// A fingerprint of the last HELP, TYPE or UNIT entry and of all before, of which `hash` is the fingerprint.
   func metadataHash(_ hasher: SeriesHasher, after hash: SeriesHash) -> SeriesHash
 
-  /// The name of the family that the last HELP, TYPE or UNIT entry is about.
+  /// The name of the family that the last HELP, TYPE or UNIT entry is about; empty before the first.
   var familyName: String { get }
 
   /// Takes over what the last HELP, TYPE or UNIT entry says.
@@ -126,6 +133,7 @@ extension ExpositionParser where Self: ~Copyable, Self: ~Escapable {
     throw ExpositionError("the format has no exemplars")
   }
   @inlinable public var isHistogram: Bool { false }
+  @inlinable public var isBesideNative: Bool { false }
   @inlinable public var start: Int64? { nil }
   public func histogram() -> [UInt8] { [] }
 }

@@ -36,8 +36,9 @@ public struct HistogramResolution: Sendable, Equatable {
     guard var decoded = try? Decoded(histogram.span.bytes) else { return histogram }
     let isExponential = Self.coarsestSchema...Self.finestSchema ~= decoded.schema
     if isExponential, decoded.schema > schema { decoded.reduce(to: schema) }
+    if !isExponential { return decoded.count > buckets ? nil : histogram }
     while decoded.count > buckets {
-      guard isExponential, decoded.schema > Self.coarsestSchema else { return nil }
+      guard decoded.schema > Self.coarsestSchema else { return nil }
       decoded.reduce(to: decoded.schema - 1)
     }
     return decoded.encoded(histogram.span.bytes)

@@ -28,6 +28,8 @@ extension ProtobufParser {
 
   public func histogram() -> [UInt8] { native }
 
+  public var isBesideNative: Bool { histograms == .both && isNative && !isHistogram }
+
   public var exemplarCount: Int { exemplars.count }
 
   public func exemplarHash(at index: Int, _ hasher: SeriesHasher) -> UInt64 {

@@ -53,7 +53,9 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
 
   /// Since when the series counts: milliseconds since the epoch, if the target says so.
   public private(set) var start: Int64?
-  private let histograms: HistogramChoice
+  let histograms: HistogramChoice
+  /// Whether the metric is a histogram with native buckets.
+  var isNative: Bool { type.contentField == 7 && scalars.isNative }
 
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan, histograms: HistogramChoice = .native) {
@@ -172,7 +174,7 @@ public struct ProtobufParser: ExpositionParser, ~Copyable, ~Escapable {
     case .histogram, .gaugeHistogram:
       scalars = try HistogramScalars(bytes, content)
       start = try bytes.time(scalars.created)
-      try show(scalars.isNative && histograms != .classic ? .native : .count)
+      try show(isNative && histograms != .classic ? .native : .count)
     case .summary:
       scalars = try HistogramScalars(summary: bytes, content)
       start = try bytes.time(scalars.created)

@@ -15,6 +15,7 @@ struct Connector {
   private let tls: NIOSSLContext?
   private let identity: PeerIdentity
   private let verifies: Bool
+  private let isSpread: Bool
 
   /// - Parameters:
   ///   - origin: what the pool knows the connection by.
@@ -31,6 +32,7 @@ struct Connector {
     hostKind = request.proxy?.hostKind ?? url.hostKind
     identity = PeerIdentity(options?.tls.serverName ?? url.host)
     verifies = options?.tls.skipsVerification != true
+    isSpread = options?.spreadsConnections == true
     do {
       tunnelHead = try request.tunnel.map { proxy in
         let headers = try CredentialLines.Material.lines(of: options?.proxy.connectHeaders ?? [])
@@ -90,7 +92,8 @@ struct Connector {
     _ bootstrap: ClientBootstrap, on eventLoop: any EventLoop
   ) -> EventLoopFuture<any Channel> {
     guard hostKind != .name, let address = try? SocketAddress(ipAddress: host, port: port) else {
-      return bootstrap.resolver(NameQuery(host, port, on: eventLoop)).connect(host: host, port: port)
+      return bootstrap.resolver(NameQuery(host, port, takesAny: isSpread, on: eventLoop)).connect(
+        host: host, port: port)
     }
     // No resolver, and no thread for it.
     return bootstrap.connect(to: address)

@@ -14,6 +14,8 @@ public struct HTTPClientOptions: Sendable, Hashable {
   public var headers: [Header] = []
   /// `follow_redirects`
   public var followsRedirects = true
+  /// `round_robin_dns`: each connection goes to any one of the addresses of the server's name, by chance.
+  public var spreadsConnections = false
 
   public init() {}
 

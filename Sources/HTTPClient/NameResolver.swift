@@ -80,12 +80,14 @@ struct NameQuery: Resolver, Sendable {
   private let ipv4: EventLoopPromise<[SocketAddress]>
   private let ipv6: EventLoopPromise<[SocketAddress]>
 
-  init(_ host: String, _ port: Int, on eventLoop: any EventLoop) {
+  /// - Parameter takesAny: whether only one of the addresses is given, by chance.
+  init(_ host: String, _ port: Int, takesAny: Bool, on eventLoop: any EventLoop) {
     ipv4 = eventLoop.makePromise()
     ipv6 = eventLoop.makePromise()
     NameResolver.shared.addresses(of: host, port: port) { [ipv4, ipv6] answer in
       switch answer {
-      case .success(let addresses):
+      case .success(let all):
+        let addresses = takesAny ? all.randomElement().map { [$0] } ?? [] : all
         ipv6.succeed(addresses.filter { $0.protocol == .inet6 })
         ipv4.succeed(addresses.filter { $0.protocol == .inet })
       case .failure(let failure):

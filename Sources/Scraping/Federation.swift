@@ -1,6 +1,7 @@
 import Bytes
 import Exposition
 import NIOCore
+import NIOPosix
 import Selectors
 import Synchronization
 
@@ -26,6 +27,7 @@ final class Federation: Sendable {
     var timestamp: Int64
   }
 
+  /// What is written; by one thread.
   private struct Page: ~Copyable {
     var text = ByteWriter()
     var lines: [Line] = []
@@ -33,7 +35,7 @@ final class Federation: Sendable {
     var own = LabelSet()
   }
 
-  /// Samples that are older are not shown: milliseconds.
+  /// Milliseconds.
   private static let lookback: Int64 = 300_000
   /// So many series are looked up at a time.
   private static let batch = 1024
@@ -41,9 +43,12 @@ final class Federation: Sendable {
   private let selectors: [Selector]
   private let source: any SeriesLabels
   private let external: LabelSet
-  private let oldest: Int64
+  /// Older samples are not shown: milliseconds since the epoch.
+  let oldest: Int64
   private let allowsUTF8: Bool
   private let page: Mutex<Page>
+  /// Of all targets so far.
+  private let samples = Mutex<[[Sample]]>([])
 
   /// - Parameters:
   ///   - selectors: a series is shown when it is of one of them; one without conditions selects nothing.
@@ -54,22 +59,23 @@ final class Federation: Sendable {
     self.selectors = selectors.filter { !$0.isEmpty }
     self.source = source
     external = source.externalLabels
-    oldest = now - Self.lookback
+    oldest = now - Federation.lookback
     self.allowsUTF8 = allowsUTF8
     page = Mutex(Page())
   }
 
-  /// Takes the last samples of one target, where its series cannot be released meanwhile.
-  func take(_ cache: SeriesCache) {
-    let samples = cache.lastSamples(since: oldest)
+  /// Takes the last samples of one target. Its series must not be released before `exposition` is done.
+  func take(_ samples: [Sample]) {
+    if !samples.isEmpty { self.samples.withLock { $0.append(samples) } }
+  }
+
+  private func write(_ samples: [Sample], to page: inout Page) {
     let series = samples.map(\.series)
     for start in stride(from: 0, to: series.count, by: Self.batch) {
       var index = start
-      page.withLock { page in
-        source.forEachLabels(of: series[start..<min(start + Self.batch, series.count)]) { labels in
-          write(labels, samples[index], to: &page)
-          index += 1
-        }
+      source.forEachLabels(of: series[start..<min(start + Self.batch, series.count)]) { labels in
+        write(labels, samples[index], to: &page)
+        index += 1
       }
     }
   }
@@ -155,7 +161,12 @@ final class Federation: Sendable {
   /// All that was taken: families by name, series by their labels. Of one series that several targets have, the newest
   /// sample.
   func exposition() -> ByteBuffer {
-    page.withLock { page in
+    let taken = samples.withLock { samples in
+      defer { samples = [] }
+      return samples
+    }
+    return page.withLock { page in
+      for samples in taken { write(samples, to: &page) }
       let lines = page.text.withUnsafeBytes { text in
         func compare(_ one: Range<Int>, _ other: Range<Int>) -> Int {
           RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: text[one]))
@@ -195,24 +206,83 @@ final class Federation: Sendable {
 
 extension ScrapeManager {
   /// The last samples of all series that are of one of the selectors, as Prometheus federates them; `done` is called
-  /// once, on any thread. Nothing is known of them unless the manager `keepsValues`.
+  /// once, on any thread, with nil when too many wait for an answer. Nothing is known of them unless the manager
+  /// `keepsValues`.
+  ///
+  /// The event loops only copy numbers: names are looked up, matched, written and sorted on a thread of federations,
+  /// one after the other, so that several who ask take no more memory than one.
   ///
   /// - Parameters:
   ///   - labels: where the series were registered.
   ///   - allowsUTF8: whether the asker reads names of any UTF-8.
   public func federate(
     _ selectors: [Selector], labels: any SeriesLabels, allowsUTF8: Bool,
-    _ done: @escaping @Sendable (ByteBuffer) -> Void
+    _ done: @escaping @Sendable (ByteBuffer?) -> Void
   ) {
-    let federation = Federation(selectors, of: labels, now: wallClock() / 1_000_000, allowsUTF8: allowsUTF8)
-    let loops = allLoops()
-    let missing = Countdown(loops.count)
-    if loops.isEmpty { return done(federation.exposition()) }
-    for loop in loops {
-      loop.federate(to: federation) {
-        if missing.countDown() { done(federation.exposition()) }
+    let isTaken = federations.add { next in
+      let federation = Federation(selectors, of: labels, now: wallClock() / 1_000_000, allowsUTF8: allowsUTF8)
+      let loops = self.allLoops()
+      let render: @Sendable () -> Void = {
+        FederationQueue.threads.submit { _ in
+          let body = federation.exposition()
+          for loop in loops { loop.endFederation() }
+          done(body)
+          next()
+        }
+      }
+      let missing = Countdown(loops.count)
+      if loops.isEmpty { return render() }
+      for loop in loops {
+        loop.federate(to: federation) {
+          if missing.countDown() { render() }
+        }
       }
     }
+    if !isTaken { done(nil) }
+  }
+}
+
+/// Federations, of which one is made at a time.
+final class FederationQueue: Sendable {
+  /// A federation; it calls what it is given when it is done.
+  typealias Job = @Sendable (_ next: @escaping @Sendable () -> Void) -> Void
+
+  static let threads: NIOThreadPool = {
+    let threads = NIOThreadPool(numberOfThreads: 1)
+    threads.start()
+    return threads
+  }()
+  /// So many may wait.
+  private static let limit = 16
+
+  private struct State {
+    var isBusy = false
+    var waiting: [Job] = []
+  }
+
+  private let state = Mutex(State())
+
+  /// - Returns: whether it will be made; not when too many wait.
+  func add(_ job: @escaping Job) -> Bool {
+    let (starts, isTaken): (Bool, Bool) = state.withLock { state in
+      if !state.isBusy {
+        state.isBusy = true
+        return (true, true)
+      }
+      guard state.waiting.count < Self.limit else { return (false, false) }
+      state.waiting.append(job)
+      return (false, true)
+    }
+    if starts { job { self.next() } }
+    return isTaken
+  }
+
+  private func next() {
+    let job: Job? = state.withLock { state in
+      if state.waiting.isEmpty { state.isBusy = false }
+      return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+    }
+    job? { self.next() }
   }
 }
 

@@ -84,13 +84,16 @@ final class ScrapeLoop: @unchecked Sendable {
   /// From now on all scrapes fail for this reason, and ask the target nothing; nil: they do not.
   func refuse(_ reason: String?) { eventLoop.execute { self.refusal = reason.map { ScrapeError($0) } } }
 
-  /// Shows the last samples; then calls `done` on the event loop.
+  /// Shows the last samples; then calls `done` on the event loop. Series are not released before `endFederation`.
   func federate(to federation: Federation, _ done: @escaping @Sendable () -> Void) {
     eventLoop.execute {
-      if !self.hasEnded { federation.take(self.scraper.cache) }
+      let samples = self.scraper.hold(since: federation.oldest)
+      if !self.hasEnded { federation.take(samples) }
       done()
     }
   }
+
+  func endFederation() { eventLoop.execute { self.scraper.letGo() } }
 
   /// Parses all lines anew in the next scrape.
   func forgetLines() { eventLoop.execute { self.mustForgetLines = true } }
@@ -128,6 +131,8 @@ final class ScrapeLoop: @unchecked Sendable {
     fetch = nil
     if old.honorLabels != target.honorLabels || old.metricRelabelRules != target.metricRelabelRules
       || old.limits != target.limits || old.names != target.names
+      || old.convertsClassicHistograms != target.convertsClassicHistograms
+      || old.alwaysScrapeClassicHistograms != target.alwaysScrapeClassicHistograms
     {
       mustForgetLines = true
     }

@@ -41,6 +41,7 @@ public final class ScrapeManager: Sendable {
   /// The event loops that targets are given to in turn.
   private let workers: [(eventLoop: any EventLoop, scratch: ScrapeScratch)]
   private let state = Mutex(State())
+  let federations = FederationQueue()
 
   /// - Parameters:
   ///   - group: the event loops that the targets are scraped on, in turn.
@@ -94,8 +95,13 @@ public final class ScrapeManager: Sendable {
   private func takePools(_ jobs: [JobTargets], _ state: inout State) {
     var pools: [String: PoolMetrics] = [:]
     for job in jobs {
-      if state.pools[job.jobName] == nil { environment.metrics.poolsCreated.add(1, ordering: .relaxed) }
-      pools[job.jobName] = state.pools[job.jobName] ?? PoolMetrics()
+      let known = state.pools[job.jobName]
+      if known == nil {
+        environment.metrics.poolsCreated.add(1, ordering: .relaxed)
+      } else if known?.configuration != job.job {
+        environment.metrics.poolsReloaded.add(1, ordering: .relaxed)
+      }
+      pools[job.jobName] = known ?? PoolMetrics()
       pools[job.jobName]?.take(job)
     }
     state.pools = pools
@@ -104,7 +110,8 @@ public final class ScrapeManager: Sendable {
   /// Refuses the targets of jobs that have too many.
   private func refuse(_ jobs: [JobTargets], _ state: inout State) {
     var refusals: [String: String] = [:]
-    for job in jobs where job.targetLimit > 0 {
+    // Equal ones count once, which is looked at only where it matters.
+    for job in jobs where job.targetLimit > 0 && job.activeCount > job.targetLimit {
       let count = job.active.count
       guard count > job.targetLimit else { continue }
       environment.metrics.targetLimits.add(1, ordering: .relaxed)

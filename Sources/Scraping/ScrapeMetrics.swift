@@ -1,3 +1,4 @@
+import Configuration
 import Discovery
 import Exposition
 import Synchronization
@@ -17,6 +18,8 @@ final class ScrapeMetrics: Sendable {
   let poolsReloaded = Atomic<Int>(0)
   /// From the start of a target's scrape to the start of its next, by the interval that is configured.
   private let intervals = Mutex<[Duration: Summary]>([:])
+  /// Of more intervals, those are forgotten that were not observed for longest: targets choose theirs by a label.
+  private static let intervalLimit = 64
 
   func count(_ counts: SeriesCache.Counts, _ exceeded: SeriesCache.Exceeded, _ fault: ScrapeError?) {
     func add(_ number: Int, to counter: borrowing Atomic<Int>) {
@@ -32,7 +35,13 @@ final class ScrapeMetrics: Sendable {
   }
 
   func observe(interval: Duration, length: Duration) {
-    intervals.withLock { $0[interval, default: Summary()].observe(length.seconds, at: .now) }
+    intervals.withLock { intervals in
+      intervals[interval, default: Summary()].observe(length.seconds, at: .now)
+      guard intervals.count > Self.intervalLimit,
+        let oldest = intervals.min(by: { $0.value.last ?? .now < $1.value.last ?? .now })?.key
+      else { return }
+      intervals[oldest] = nil
+    }
   }
 
   // MARK: Families
@@ -115,19 +124,24 @@ final class ScrapeMetrics: Sendable {
       { $0.outOfOrder.load(ordering: .relaxed) }
     ),
   ]
-  private static let intervalLength = SummaryFamily(
-    "prometheus_target_interval_length_seconds", "Actual intervals between scrapes.", label: "interval")
+  private static let intervalLength = MetricFamily(
+    "prometheus_target_interval_length_seconds", .summary, "Actual intervals between scrapes.")
+  /// Of all summaries of scraping.
+  fileprivate static let shares = [0.01, 0.05, 0.5, 0.9, 0.99]
 
   func write(to writer: MetricWriter) {
     for (family, value) in Self.counters { writer.sample(family, Double(value(self))) }
     for (interval, summary) in intervals.withLock({ $0 }) {
-      Self.intervalLength.write(summary, of: interval.goText, to: writer)
+      summary.write(
+        to: writer, Self.intervalLength, shares: Self.shares, [(name: "interval", value: interval.goText)])
     }
   }
 }
 
 /// What is shown of the scrape pool of one job.
 struct PoolMetrics {
+  /// Of the job, as it was last.
+  private(set) var configuration: ScrapeConfiguration?
   var targets = 0
   var targetLimit = 0
   var syncs = 0
@@ -171,11 +185,12 @@ struct PoolMetrics {
       { $0.failedTargets }
     ),
   ]
-  private static let syncLength = SummaryFamily(
-    "prometheus_target_sync_length_seconds", "Actual interval to sync the scrape pool.", label: "scrape_job")
+  private static let syncLength = MetricFamily(
+    "prometheus_target_sync_length_seconds", .summary, "Actual interval to sync the scrape pool.")
 
   /// Takes what discovery found.
   mutating func take(_ job: JobTargets) {
+    configuration = job.job
     targetLimit = job.targetLimit
     syncs += 1
     failedTargets += job.faultCount
@@ -188,6 +203,7 @@ struct PoolMetrics {
       writer.label(job)
       writer.end(Double(value(self)))
     }
-    Self.syncLength.write(syncLength, of: job, to: writer)
+    syncLength.write(
+      to: writer, Self.syncLength, shares: ScrapeMetrics.shares, [(name: "scrape_job", value: job)])
   }
 }

@@ -11,16 +11,27 @@ extension SeriesCache {
     var parser = ParserState()
     /// The fingerprint of what the target has said of its families so far.
     var said = SeriesHash.none
+    /// The family that it spoke of last, if classic histograms are converted.
+    var family = ""
     /// Whether what it says is read.
     var readsMetadata = false
     /// What it said of its families when their series were registered, if it may be something else now.
     var known: [String: FamilyMetadata]?
     /// What is known of the families should this scrape fail.
     var before = TargetMetadata()
+
+    mutating func end<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+      _ parser: borrowing Parser, _ terms: Terms
+    ) {
+      if terms.conversion == .none { return }
+      let family = parser.familyName
+      if !family.isEmpty { self.family = family }
+    }
   }
 
   /// To be called behind `begin`.
   package mutating func beginParts() {
+    keepLastSamples()
     var parts = Parts()
     parts.readsMetadata = lines.isEmpty || isMetadataOld
     if parts.readsMetadata {
@@ -53,6 +64,7 @@ extension SeriesCache {
           read = parser.entry
         }
         parts.parser = parser.state
+        parts.end(parser, terms)
       case .openMetrics:
         var parser = OpenMetricsParser(entries, after: parts.parser, hasMore: !isLast)
         do throws(ExpositionError) { try walk(&parser, terms, &counts, &parts.said) } catch {
@@ -60,11 +72,15 @@ extension SeriesCache {
           read = parser.entry
         }
         parts.parser = parser.state
+        parts.end(parser, terms)
       case .protobuf:
         var parser = ProtobufParser(entries, histograms: terms.histogramChoice)
         try walk(&parser, terms, &counts, &parts.said)
       }
-      if isLast { try checkLimits() }
+      if isLast {
+        try storeConverted(terms, &counts)
+        try checkLimits()
+      }
     } catch { throw ScrapeError(error.description) }
     self.parts = parts
     if isLast { endMetadata(parts) }
@@ -80,12 +96,8 @@ extension SeriesCache {
   mutating func describe<Parser: ExpositionParser & ~Copyable & ~Escapable>(
     _ parser: borrowing Parser, _ record: Int32, _ terms: Terms
   ) throws(ExpositionError) {
-    guard let known = parts?.known, !records[Int(record)].isRefused,
-      let about = try readLabels(parser, terms)?.metadata, known[about.family]?.metadata != about,
-      let series = sink.register(labels, about)
-    else { return }
-    // The sink counts registrations; one is enough.
-    released.append(series)
+    guard let known = parts?.known else { return }
+    try registerAgain(record, parser, terms) { known[$0.family]?.metadata != $0 }
   }
 }
 

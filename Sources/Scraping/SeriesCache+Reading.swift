@@ -42,6 +42,7 @@ extension SeriesCache {
     do throws(ExpositionError) {
       var said = SeriesHash.none
       try walk(&parser, terms, &counts, &said)
+      try storeConverted(terms, &counts)
       try checkLimits()
       guard said != metadata.hash else { return }
       parser.rewind()
@@ -59,6 +60,7 @@ extension SeriesCache {
     let isDescribing = parts?.known != nil
     while let entry = try parser.next() {
       guard entry == .sample else {
+        if conversion.current != nil { try storeConverted(terms, &counts) }
         said = parser.metadataHash(hasher, after: said)
         if parts?.readsMetadata == true { metadata.take(parser) }
         continue
@@ -68,7 +70,6 @@ extension SeriesCache {
         && parser.skipSeries(length: Int(lines[cursor].length), hash: lines[cursor].hash, hasher)
       if !isInPlace { try parser.readSeries() }
       try parser.readValue()
-      counts.scraped += 1
       var isNew = false
       let record: Int32
       if isInPlace {
@@ -76,10 +77,19 @@ extension SeriesCache {
         if hasDiverged { nextLines.append(lines[cursor]) }
         cursor += 1
       } else {
-        guard let found = try find(parser, terms, isNew: &isNew, &counts) else { continue }
+        guard let found = try find(parser, terms, isNew: &isNew, &counts) else {
+          counts.scraped += 1
+          continue
+        }
         record = found
       }
-      try store(parser, in: record, terms, isNew: isNew, &counts)
+      if record < 0 {
+        try collect(parser, record, terms, isNew: isNew, &counts)
+      } else {
+        if conversion.current != nil { try storeConverted(terms, &counts) }
+        counts.scraped += 1
+        try store(parser, in: record, terms, isNew: isNew, &counts)
+      }
       if isDescribing, !isNew { try describe(parser, record, terms) }
     }
   }
@@ -109,22 +119,37 @@ extension SeriesCache {
       if position >= 0 { cursor = Int(position) + 1 }
     } else {
       parses += 1
-      if let about = try readLabels(parser, terms) {
-        guard counts.limited < terms.sampleLimit else {
-          exceeded.insert(.samples)
-          counts.kept += 1
-          return nil
-        }
-        line.record = register(labels, about.metadata)
-        isNew = true
-      } else {
-        line.record = droppedRecord()
-      }
+      guard let record = try newRecord(parser, terms, isNew: &isNew, &counts) else { return nil }
+      line.record = record
       // Below zero: a line of this scrape.
       lineByHash[hash] = Int32(truncatingIfNeeded: -1 - nextLines.count)
     }
     nextLines.append(line)
     return line.record
+  }
+
+  /// The record of a series that is not known yet.
+  private mutating func newRecord<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
+  ) throws(ExpositionError) -> Int32? {
+    if terms.conversion != .none, let meaning = readPart(parser) {
+      return try newPart(meaning, parser, terms, isNew: &isNew, &counts)
+    }
+    guard let about = try readLabels(parser, terms) else { return droppedRecord() }
+    return newRecord(about.metadata, terms, isNew: &isNew, &counts)
+  }
+
+  /// The record of a series with `labels`; nil beyond the limit of samples.
+  mutating func newRecord(
+    _ metadata: MetricMetadata?, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
+  ) -> Int32? {
+    guard counts.limited < terms.sampleLimit else {
+      exceeded.insert(.samples)
+      counts.kept += 1
+      return nil
+    }
+    isNew = true
+    return register(labels, metadata)
   }
 
   /// Sets `labels` to those under which the series is stored; gives what the target says of its family, if it says
@@ -134,6 +159,11 @@ extension SeriesCache {
   ) throws(ExpositionError) -> (metadata: MetricMetadata?, Void)? {
     labels.removeAll()
     parser.appendLabels(to: &labels)
+    return try completeLabels(terms)
+  }
+
+  /// Makes of `labels`, which are those that the target exposed, those under which the series is stored.
+  mutating func completeLabels(_ terms: Terms) throws(ExpositionError) -> (metadata: MetricMetadata?, Void)? {
     // By the exposed name: rules may give the series another one.
     let about = labels.index(of: "__name__").flatMap { metadata.ofSeries(named: String(utf8: labels.value(at: $0))) }
     do throws(ScrapeError) {
@@ -163,10 +193,25 @@ extension SeriesCache {
       try parser.readValue()
       let line = hasDiverged ? nextLines[place] : lines[place]
       place += 1
-      guard !records[Int(line.record)].isRefused, let about = try readLabels(parser, terms)?.metadata,
-        changed.contains(about.family), let series = sink.register(labels, about)
-      else { continue }
+      try registerAgain(line.record, parser, terms) { changed.contains($0.family) }
+    }
+  }
+
+  /// Tells the sink what is now said of the series, if that is something else.
+  mutating func registerAgain<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+    _ record: Int32, _ parser: borrowing Parser, _ terms: Terms, if hasChanged: (MetricMetadata) -> Bool
+  ) throws(ExpositionError) {
+    let part = record < 0 ? conversion.parts[Int(~record)] : nil
+    let record = part?.series ?? record
+    if record >= 0, !records[Int(record)].isRefused, let about = try readLabels(parser, terms)?.metadata,
+      hasChanged(about), let series = sink.register(labels, about)
+    {
       // The sink counts registrations; one is enough.
+      released.append(series)
+    }
+    if let part, !records[Int(part.histogram)].isRefused, readPart(parser) != nil,
+      let about = try completeLabels(terms)?.metadata, hasChanged(about), let series = sink.register(labels, about)
+    {
       released.append(series)
     }
   }

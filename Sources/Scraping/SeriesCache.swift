@@ -13,6 +13,7 @@ package struct SeriesCache {
   /// One sample line of the last good scrape.
   struct Line {
     var hash: SeriesHash
+    /// Below zero, the complement of a place in `conversion.parts`.
     var record: Int32
     /// Bytes of the series' text.
     var length: UInt32
@@ -60,6 +61,7 @@ package struct SeriesCache {
     package var histograms = HistogramResolution(buckets: 0, factor: 0)
     package var names = NameScheme.utf8
     package var histogramChoice = HistogramChoice.native
+    package var conversion = HistogramConversion.Wish.none
     /// Of the scrape, milliseconds since the epoch.
     package var time: Int64
 
@@ -98,10 +100,12 @@ package struct SeriesCache {
   var records: [Record] = []
   /// The last values, by record; a staleness marker where there is none to show. Nil: they are not kept.
   private var values: [Double]?
+  /// What `lastSamples` gives while an exposition comes in parts.
+  private var shown: [Sample]?
   private var free: [Int32] = []
   private var dropped: Int32?
   /// What the last exemplars of a series were, by its record: they are not appended again.
-  private var exemplars: [Int32: [UInt64]] = [:]
+  private(set) var exemplars: [Int32: [UInt64]] = [:]
   /// Since when a series counts, by its record, as far as the sink was told.
   private var starts: [Int32: Int64] = [:]
   /// The scrape that runs, or the last one.
@@ -115,6 +119,7 @@ package struct SeriesCache {
   // Of the scrape that runs.
   /// Where it is, when its exposition comes in parts.
   var parts: Parts?
+  var conversion = HistogramConversion()
   var exceeded: Exceeded = []
   var cursor = 0
   var nextLines: [Line] = []
@@ -151,11 +156,12 @@ package struct SeriesCache {
     cursor = 0
     hasDiverged = false
     exceeded = []
+    conversion.begin()
   }
 
-  /// Stores the sample that `parser` has read, if nothing speaks against it.
+  /// Stores a sample, such as `parser` has read, if nothing speaks against it.
   @inline(__always)
-  mutating func store<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+  mutating func store<Parser: ExposedSample & ~Copyable & ~Escapable>(
     _ parser: borrowing Parser, in record: Int32, _ terms: borrowing Terms, isNew: Bool, _ counts: inout Counts
   ) throws(ExpositionError) {
     let index = Int(record)
@@ -209,7 +215,7 @@ package struct SeriesCache {
 
   /// Attaches the exemplars that the last sample of the series did not have; those without a timestamp get the
   /// sample's.
-  private mutating func attachExemplars<Parser: ExpositionParser & ~Copyable & ~Escapable>(
+  private mutating func attachExemplars<Parser: ExposedSample & ~Copyable & ~Escapable>(
     of parser: borrowing Parser, to record: Int32, at time: Int64
   ) throws(ExpositionError) {
     let known = exemplars[record] ?? []
@@ -229,10 +235,17 @@ package struct SeriesCache {
     exemplars[record] = present
   }
 
+  /// The series was shown, though with nothing that can be stored: it stays known.
+  mutating func keep(_ record: Int32) { records[Int(record)].seen = generation }
+
+  /// How many records the scrape has made so far.
+  var createdCount: Int { created.count }
+
   /// Ends a scrape that was read to its end: series that it did not show get staleness markers and are released.
   package mutating func finish(at time: Int64) {
     if hasDiverged {
       lines = nextLines
+      conversion.keepParts(of: &lines)
     } else {
       lines.removeLast(lines.count - cursor)
     }
@@ -254,6 +267,7 @@ package struct SeriesCache {
   mutating func fail(at time: Int64) {
     samples.removeAll(keepingCapacity: true)
     attachments.removeAll(keepingCapacity: true)
+    conversion.forgetNew()
     // Those of this scrape were not appended.
     exemplars.removeAll()
     starts.removeAll()
@@ -280,6 +294,7 @@ package struct SeriesCache {
 
   private mutating func forgetScrape() {
     parts = nil
+    shown = nil
     created.removeAll(keepingCapacity: true)
     explicit.removeAll(keepingCapacity: true)
     metadata.forgetPlaces()
@@ -336,9 +351,13 @@ package struct SeriesCache {
     lines = []
   }
 
-  /// The last sample of each series, as far as it is not older: none of those that have ended, and no histograms.
-  /// Between two scrapes, and only if values are kept.
+  /// Keeps what the last scrape has shown until this one is at its end.
+  mutating func keepLastSamples() { if values != nil { shown = lastSamples(since: .min) } }
+
+  /// The last sample of each series, as far as it is not older: none of those that have ended, and no histograms. Of a
+  /// scrape that runs, nothing. Only if values are kept.
   func lastSamples(since oldest: Int64) -> [Sample] {
+    if let shown { return shown.filter { $0.timestamp >= oldest } }
     guard let values else { return [] }
     var samples: [Sample] = []
     for (record, value) in zip(records, values) where !record.isFree && !record.isRefused {

@@ -60,6 +60,9 @@ struct TargetScraper {
   private(set) var lastTimestamp: Int64?
   /// What has come of the answer to the scrape that runs.
   private var arrival: Arrival?
+  /// How many read the labels of the series elsewhere; meanwhile none is released.
+  private var holds = 0
+  private var held: [SeriesID] = []
   /// The fingerprint of the metadata that was shared.
   private var saidHash = SeriesHash.none
 
@@ -251,9 +254,25 @@ struct TargetScraper {
     flush()
   }
 
-  private func flush() {
+  private mutating func flush() {
     if !cache.samples.isEmpty { sink.append(cache.samples, cache.attachments) }
-    if !cache.released.isEmpty { sink.release(cache.released) }
+    if cache.released.isEmpty { return }
+    if holds > 0 { held += cache.released } else { sink.release(cache.released) }
+  }
+
+  // MARK: Federation
+
+  /// The last samples, whose series stay registered until `letGo`.
+  mutating func hold(since oldest: Int64) -> [Sample] {
+    holds += 1
+    return cache.lastSamples(since: oldest)
+  }
+
+  mutating func letGo() {
+    holds -= 1
+    guard holds == 0, !held.isEmpty else { return }
+    sink.release(held)
+    held = []
   }
 }
 
@@ -286,6 +305,8 @@ extension SeriesCache.Terms {
     histogramChoice =
       !target.scrapeNativeHistograms ? .classic : target.alwaysScrapeClassicHistograms ? .both : .native
     histograms = target.histogramResolution
+    conversion =
+      !target.convertsClassicHistograms ? .none : target.alwaysScrapeClassicHistograms ? .besideClassic : .instead
     limits = target.limits
   }
 }

@@ -27,7 +27,7 @@ enum CheckCommand {
   }
 }
 
-/// The arguments of a check: flags, wherever they stand, and what is to be checked.
+/// The arguments of a check: flags, wherever they stand before a `--`, and what is to be checked.
 struct CheckArguments {
   private(set) var plain: [String] = []
   private var flags: [String: String] = [:]
@@ -40,8 +40,12 @@ struct CheckArguments {
   init?(_ arguments: [String], switches: [String] = [], values: [String] = []) {
     var rest = arguments[...]
     while let argument = rest.popFirst() {
-      guard argument.hasPrefix("--"), argument != "--" else {
-        if argument != "--" { plain.append(argument) }
+      guard argument != "--" else {
+        plain += rest
+        return
+      }
+      guard argument.hasPrefix("--") else {
+        plain.append(argument)
         continue
       }
       let equals = argument.firstIndex(of: "=")

@@ -30,6 +30,12 @@ enum CheckConfigCommand {
       Console.complain(usage)
       return ExitStatus.failure
     }
+    guard let lookback = Duration(prometheus: given.value("--query.lookback-delta") ?? "5m") else {
+      let value = given.value("--query.lookback-delta") ?? ""
+      Console.complain(
+        "pilotfish: error: --query.lookback-delta: \"\(value)\" is not a valid duration; expected one such as 5m")
+      return ExitStatus.failure
+    }
     var hasErrors = false
     var hasLint = false
     for file in given.plain {
@@ -37,7 +43,7 @@ enum CheckConfigCommand {
       do {
         let configuration = try check(file, given)
         print(" SUCCESS: \(file) is valid prometheus config file syntax\n")
-        for fault in lint(configuration, given) {
+        for fault in lint(configuration, given, lookback) {
           Console.complain("  FAILED: \(fault)")
           hasLint = true
         }
@@ -88,13 +94,14 @@ enum CheckConfigCommand {
     if let fault = JobTargets(of: job, groups: groups).faults.first { throw CheckFault(fault) }
   }
 
-  private static func lint(_ configuration: Configuration, _ given: CheckArguments) -> [String] {
+  private static func lint(
+    _ configuration: Configuration, _ given: CheckArguments, _ lookback: Duration
+  ) -> [String] {
     // The others are for rules, which are never here.
     let lints = (given.value("--lint") ?? "duplicate-rules").split(separator: ",").map(String.init)
     for unknown in lints where !["all", "none", "duplicate-rules", "too-long-scrape-interval"].contains(unknown) {
       print("WARNING: unknown lint option \(unknown)")
     }
-    let lookback = Duration(prometheus: given.value("--query.lookback-delta") ?? "5m") ?? .seconds(300)
     guard lints.contains("all") || lints.contains("too-long-scrape-interval") else { return [] }
     return configuration.scrapeConfigs.filter { $0.scrapeInterval >= lookback }.map { job in
       "too long scrape interval found, data point will be marked as stale - job: \(job.jobName), "

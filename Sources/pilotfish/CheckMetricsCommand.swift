@@ -22,10 +22,15 @@ enum CheckMetricsCommand {
       Console.complain(usage)
       return ExitStatus.failure
     }
+    let rules = given.value("--lint") ?? "all"
+    guard ["all", "none"].contains(rules) else {
+      Console.complain("pilotfish: error: --lint: \"\(rules)\" is neither all nor none")
+      return ExitStatus.failure
+    }
     do {
       let text = try standardInput()
       let lint = try MetricLint(text.span.bytes)
-      let problems = given.value("--lint") == "none" ? [] : lint.problems
+      let problems = rules == "none" ? [] : lint.problems
       for problem in problems { Console.complain(problem.description) }
       guard problems.isEmpty else { return ExitStatus.lint }
       if given.has("--extended") { print(table(of: lint), terminator: "") }

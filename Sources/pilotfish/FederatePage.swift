@@ -24,6 +24,7 @@ enum FederatePage {
       }
       let escaping = escaping(request)
       scraping.federate(selectors, labels: storage, allowsUTF8: escaping == .allowUTF8) { body in
+        guard let body else { return respond(.text(503, "Too many ask for /federate at a time; try again later.")) }
         let type = "text/plain; version=0.0.4; charset=utf-8; escaping=\(escaping.rawValue)"
         respond(WebResponse(contentType: type, body: body))
       }

@@ -76,7 +76,6 @@ func namesTheNearestKey(_ bad: BadText) { expectOneFault(bad) }
   BadText(job("scrape_failure_log_file: a"), "3:3", "scrape_configs[0].scrape_failure_log_file", "not served"),
   BadText(job("azure_sd_configs: []"), "3:3", "scrape_configs[0].azure_sd_configs", "not served"),
   BadText(remoteWrite("azuread: {cloud: x}"), "3:3", "remote_write[0].azuread", "not served"),
-  BadText(remoteWrite("round_robin_dns: true"), "3:20", "remote_write[0].round_robin_dns", "not served"),
 ])
 func refusesByNameWhatOnlyPrometheusServes(_ bad: BadText) { expectOneFault(bad) }
 

@@ -33,7 +33,7 @@ import Testing
   #expect(found[0] == ConsulDiscoveryConfiguration())
   #expect(try found[0].url("/v1/x").description == "http://localhost:8500/v1/x")
   #expect(try found[1].url("/v1/x").description == "http://c:1/v/v1/x")
-  #expect(found[1].token == "t" && found[1].services == ["s"] && found[1].tags == ["x"] && !found[1].allowStale)
+  #expect(found[1].token.value == "t" && found[1].services == ["s"] && found[1].tags == ["x"] && !found[1].allowStale)
   #expect(found[1].nodeMeta == [.init(key: "k", value: "v")] && found[1].healthFilter == "h" && found[1].filter == "f")
   #expect(found[1].datacenter == "d" && found[1].namespace == "n" && found[1].partition == "p")
   #expect(found[1].tagSeparator == ";" && found[1].refreshInterval == .seconds(1))

@@ -132,3 +132,36 @@ import YAML
   #expect(NamedFile.all(in: node, "d").map(\.path) == ["d/c", "/k", "d/t"])
   #expect(NamedFile.all(in: node, "d").allSatisfy { !$0.exists })
 }
+
+@Test func showsTheDefaultsOfDiscovery() throws {
+  let text = try configuration(
+    job(
+      "dns_sd_configs: [{names: [a], type: A, port: 1}]", "kubernetes_sd_configs: [{role: pod}]",
+      "consul_sd_configs: [{follow_redirects: false}]", "file_sd_configs: [{files: ['a.json'], refresh_interval: 1m}]")
+  ).effective
+  for (block, members) in [
+    ("dns_sd_configs", ["refresh_interval: 30s", "type: A"]),
+    ("kubernetes_sd_configs", ["role: pod", "api_server: \"\"", "kubeconfig_file: \"\"", "follow_redirects: true"]),
+    (
+      "consul_sd_configs",
+      ["follow_redirects: false", "server: localhost:8500", "tag_separator: \",\"", "allow_stale: true"]
+    ),
+    ("file_sd_configs", ["refresh_interval: 1m"]),
+  ] {
+    let start = try #require(text.firstRange(of: "\(block):"))
+    let rest = text[start.upperBound...]
+    let end = rest.firstRange(of: "_sd_configs:")?.lowerBound ?? rest.endIndex
+    for member in members { #expect(rest[..<end].contains(member), "\(block): \(member) in \(rest[..<end])") }
+    #expect(!rest[..<end].contains("refresh_interval: 5m"))
+  }
+}
+
+@Test func takesWhatOnlyPrometheusServedBefore() throws {
+  let remote = try configuration(remoteWrite("round_robin_dns: true"))
+  #expect(remote.remoteWrites[0].httpClient.spreadsConnections && remote.effective.contains("round_robin_dns: true"))
+  #expect(try !configuration(remoteWrite("name: a")).remoteWrites[0].httpClient.spreadsConnections)
+  let converting = try configuration(
+    "global: {convert_classic_histograms_to_nhcb: true}\nscrape_configs:\n- job_name: a\n"
+      + "- job_name: b\n  convert_classic_histograms_to_nhcb: false\n")
+  #expect(converting.scrapeConfigs.map(\.convertClassicHistogramsToNHCB) == [true, false])
+}

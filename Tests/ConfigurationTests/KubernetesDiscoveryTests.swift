@@ -59,7 +59,6 @@ func takesKubernetesDiscoveries(_ role: String, _ keys: String) throws {
   ),
   ("{role: pod, namespaces: {foo: [a]}}", "namespaces.foo", "unknown key"),
   ("{role: pod, namespaces: {names: [A/b]}}", "namespaces.names[0]", "is not a name of a namespace"),
-  ("{role: pod, attach_metadata: {deployment: true}}", "attach_metadata.deployment", "not served"),
   ("{role: pod, selectors: [{role: pod}, {role: pod}]}", "selectors[1].role", "duplicated selector role: pod"),
   ("{role: pod, selectors: [{role: service}]}", "selectors[0].role", "pod role supports only pod, node selectors"),
   ("{role: node, selectors: [{label: a}]}", "selectors[0].role", "node role supports only node selectors"),

@@ -166,3 +166,18 @@ private func published(_ files: [String]) -> Published {
   #expect(lines.contains("prometheus_sd_file_scan_duration_seconds_count 1"))
   #expect(lines.count { $0.hasPrefix("prometheus_sd_file_mtime_seconds{") && $0.contains("good.json") } == 1)
 }
+
+/// What a job had before a reload does not stay for ever where the new mechanism finds nothing.
+@Test func whatIsInheritedEnds() async throws {
+  let folder = TemporaryDirectory()
+  folder.write("t.json", #"[{"targets": ["a:1"]}]"#)
+  let told = Told()
+  let manager = DiscoveryManager(
+    settling: .zero, inheritance: .milliseconds(1), environment: makeEnvironment()
+  ) { told.tell($0) }
+  defer { manager.stop() }
+  manager.apply(try jobs("{job_name: f, file_sd_configs: [{files: ['\(folder.path)/t.json']}]}"))
+  #expect(await told.wait(for: ["a:1"]))
+  manager.apply(try jobs("{job_name: f, http_sd_configs: [{url: 'http://127.0.0.1:1/'}]}"))
+  #expect(await told.wait(for: []))
+}

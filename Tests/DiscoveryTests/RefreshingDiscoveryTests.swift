@@ -49,7 +49,9 @@ private func group(_ source: String, _ address: String...) -> TargetGroup {
     lines.contains {
       $0.hasPrefix(#"prometheus_sd_refresh_duration_seconds{config="j",mechanism="test",quantile="0.5"} "#)
     })
-  environment.metrics.forget(jobName: "j")
+  environment.metrics.forget(jobName: "j", mechanism: "other")
+  #expect(!shown(environment.metrics).isEmpty)
+  environment.metrics.forget(jobName: "j", mechanism: "test")
   #expect(shown(environment.metrics).isEmpty)
 }
 
@@ -59,8 +61,8 @@ private func group(_ source: String, _ address: String...) -> TargetGroup {
   let refresh = RefreshMetrics("m", environment)
   for milliseconds in 1...2000 { refresh.observe(.milliseconds(milliseconds)) }
   let lines = shown(environment.metrics).filter { $0.hasPrefix("prometheus_sd_refresh_duration") }
-  // Of the last 500.
-  #expect(lines.map { $0.split(separator: " ").last } == ["1.75", "1.95", "1.995", "2001", "2000"])
+  // Of the last 1024.
+  #expect(lines.map { $0.split(separator: " ").last } == ["1.489", "1.898", "1.99", "2001", "2000"])
   #expect(shown(metrics).isEmpty)
 }
 

@@ -183,3 +183,18 @@ func candidates(_ name: String, _ text: String, _ names: [String]) {
   await server.close()
   await #expect(throws: (any Error).self) { try await discovery.refresh() }
 }
+
+/// A lookup that nobody waits for any more ends, however patient the configuration is.
+@Test(.timeLimit(.minutes(1))) func aCancelledLookupEnds() async throws {
+  let hasAsked = Mutex(false)
+  let server = try await FakeDNS { _, _ in
+    hasAsked.withLock { $0 = true }
+    return nil
+  }
+  let patient = resolver(server.port, "options timeout:1 attempts:100000\n")
+  let lookup = Task { try await patient.records(of: "silent.", .a, isDoubtful: true) }
+  while !hasAsked.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(5)) }
+  lookup.cancel()
+  await #expect(throws: (any Error).self) { try await lookup.value }
+  await server.close()
+}

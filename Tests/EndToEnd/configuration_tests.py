@@ -28,7 +28,11 @@ def test_check_config_ends_as_promtool_does(folder):
     code, _, err = check("config", "--lint=too-long-scrape-interval", slow)
     assert code == 0 and "too long scrape interval found" in err, (code, err)
     assert check("config", "--lint=all", "--lint-fatal", slow)[0] == 3
-    for arguments in ([], ["--nope", good], [f"{folder.path}/none.yml"]):
+    # Behind -- nothing is a flag.
+    code, out, err = check("config", "--", good, "--agent")
+    assert code == 1 and "Checking --agent" in out, (code, out, err)
+    assert "--query.lookback-delta: \"5 m\" is not a valid duration" in check("config", "--query.lookback-delta=5 m", good)[2]
+    for arguments in ([], ["--nope", good], [f"{folder.path}/none.yml"], ["--query.lookback-delta=x", good]):
         assert check("config", *arguments)[0] == 1, arguments
 
 
@@ -71,6 +75,8 @@ def test_check_metrics_lints_as_promtool_does(folder):
     assert code == 3 and err == "b_ms metric names should not contain abbreviated units\nb_ms no help text\n", (code, err)
     code, _, err = check("metrics", text="a{ 1\n")
     assert code == 1 and err.startswith("error while linting: "), (code, err)
+    assert check("metrics", "--lint=none", text=text + "b_ms 1\n")[0] == 0
+    assert check("metrics", "--lint=some", text=text)[0] == 1
     code, out, _ = check("metrics", "--extended", text=text)
     assert code == 0 and re.search(r"a_total +1 +100.00%", out), out
 

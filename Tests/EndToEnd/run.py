@@ -4,8 +4,8 @@
 usage: run.py PILOTFISH [NAME ...]     without names: all tests
 
 Each test starts what it needs, waits until it is ready, and stops it by pid. Needs Debian's `prometheus`. Some
-tests need `nginx` or `dnsmasq-base` as well, those of a misbehaving kernel and of name servers root; they say so when
-they are skipped. KILLS=N in the environment: rounds of `kill -9`.
+tests need `nginx`, `dnsmasq-base` or moto as well, those of a misbehaving kernel and of name servers root; they say so
+when they are skipped. KILLS=N in the environment: rounds of `kill -9`.
 """
 import contextlib
 import os
@@ -25,6 +25,7 @@ import federation_tests  # noqa: E402
 import exporter_tests  # noqa: E402
 import kernel_tests  # noqa: E402
 import kubernetes_tests  # noqa: E402
+import moto_tests  # noqa: E402
 import web_tests  # noqa: E402
 from hostile import Skipped  # noqa: E402
 from parts import Folder  # noqa: E402
@@ -33,7 +34,7 @@ TESTS = {
     name[len("test_"):]: test
     for module in (
         agent_tests, aws_tests, client_tests, configuration_tests, discovery_tests, durability_tests, exporter_tests,
-        federation_tests, web_tests, kernel_tests, kubernetes_tests)
+        federation_tests, web_tests, kernel_tests, kubernetes_tests, moto_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 

@@ -310,7 +310,7 @@ import Testing
 
   @Test(arguments: [
     (gzipAnswer(Array(compressed([1, 2, 3]).dropLast())), "unexpected EOF"), (gzipAnswer([]), "unexpected EOF"),
-    (gzipAnswer(Array("plain".utf8)), "gzip: incorrect header check"),
+    (gzipAnswer(Array("plain".utf8)), "unexpected EOF"),
   ])
   func damagedGzip(_ answer: [UInt8], _ reason: String) async throws {
     let server = try await FakeServer { _ in [.send(answer)] }

@@ -97,9 +97,9 @@ struct ConsulClient: Sendable {
       url: try configuration.url(path + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))),
       headers: [("User-Agent", environment.userAgent), ("Accept", "application/json"), ("Accept-Encoding", "gzip")],
       access: access)
-    if !configuration.token.isEmpty { request.headers.append(("X-Consul-Token", configuration.token)) }
-    if !configuration.username.isEmpty || !configuration.password.isEmpty {
-      let credentials = base64("\(configuration.username):\(configuration.password)".utf8)
+    if !configuration.token.value.isEmpty { request.headers.append(("X-Consul-Token", configuration.token.value)) }
+    if !configuration.username.isEmpty || !configuration.password.value.isEmpty {
+      let credentials = base64("\(configuration.username):\(configuration.password.value)".utf8)
       request.headers.append(("Authorization", "Basic \(credentials)"))
     }
     let response = try await environment.client.send(

@@ -74,15 +74,3 @@ extension JSONValue {
     }
   }
 }
-
-/// With an underscore for each byte that a label's name did not have in Prometheus 2.
-func labelName(_ text: String) -> String {
-  String(
-    String.UnicodeScalarView(
-      text.unicodeScalars.map { scalar in
-        switch scalar {
-        case "a"..."z", "A"..."Z", "0"..."9", "_": scalar
-        default: "_"
-        }
-      }))
-}

@@ -47,11 +47,11 @@ struct DNSDiscovery: RefreshingDiscovery {
   ///
   /// - Throws: when that is so for all names.
   mutating func refresh() async throws -> [TargetGroup] {
-    let found = await withTaskGroup(of: Found.self) { [resolver, type, names = configuration.names] tasks in
+    let found = await withTaskGroup(of: Found.self) { [resolver, type, faults, names = configuration.names] tasks in
       for name in names {
         tasks.addTask {
           do {
-            return (name, .success(try await resolver.records(of: name, type)))
+            return (name, .success(try await resolver.records(of: name, type, isDoubtful: faults[name] != nil)))
           } catch {
             return (name, .failure(error))
           }
@@ -112,11 +112,6 @@ struct DNSDiscovery: RefreshingDiscovery {
     }
     return TargetGroup(source: name, targets: targets, labels: [])
   }
-}
-
-/// An address as URLs have it: IPv6 in brackets.
-func hostAndPort(_ host: String, _ port: Int) -> String {
-  host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
 }
 
 extension String {

@@ -4,15 +4,44 @@ import Bytes
 import Kernel
 import Logging
 import NIOPosix
+import Synchronization
 
 /// Asks for the records of names, as Prometheus does: each name of the search list, each server in turn.
 struct DNSResolver: Sendable {
-  /// For calls that wait for name servers: neither an event loop nor a thread of Swift's pool must.
-  private static let threads: NIOThreadPool = {
-    let threads = NIOThreadPool(numberOfThreads: 16)
-    threads.start()
-    return threads
-  }()
+  /// A lookup at work.
+  private struct Lookup: Sendable {
+    let configuration: ResolverConfiguration
+    /// On the monotonic clock, nanoseconds.
+    let deadline: UInt64
+    let isCancelled: Cancellation
+
+    /// - Throws: when nobody waits any more, or it has taken too long.
+    func patience() throws -> UInt64 {
+      if isCancelled.value.load(ordering: .relaxed) { throw CancellationError() }
+      let now = MonotonicClock.now
+      guard now < deadline else { throw LookupFault(reason: "no answer in time") }
+      return min(UInt64(configuration.timeout / .nanoseconds(1)), deadline - now)
+    }
+  }
+
+  private final class Cancellation: Sendable { let value = Atomic(false) }
+
+  /// Threads for calls that wait for name servers: neither an event loop nor a thread of Swift's pool must. Names that
+  /// did not answer last time have theirs, so that they hold up no others.
+  private struct Lane {
+    let threads: NIOThreadPool
+    /// A lookup takes no longer.
+    let limit: Duration
+
+    init(threads count: Int, limit: Duration) {
+      threads = NIOThreadPool(numberOfThreads: count)
+      threads.start()
+      self.limit = limit
+    }
+  }
+
+  private static let lane = Lane(threads: 16, limit: .seconds(30))
+  private static let doubtfulLane = Lane(threads: 4, limit: .seconds(10))
   private static let messageLimit = 65_535
 
   private let configuration: @Sendable () throws -> ResolverConfiguration
@@ -26,22 +55,33 @@ struct DNSResolver: Sendable {
 
   /// The records of a name; none when all servers that were asked say that there are none.
   ///
+  /// - Parameter isDoubtful: whether the name could not be looked up last time.
   /// - Throws: when that is not sure, for a server answered otherwise or not at all.
-  func records(of name: String, _ type: DNSRecordType) async throws -> [DNSRecord] {
-    try await Self.threads.runIfActive { try find(name, type) }
+  func records(of name: String, _ type: DNSRecordType, isDoubtful: Bool = false) async throws -> [DNSRecord] {
+    let lane = isDoubtful ? Self.doubtfulLane : Self.lane
+    let cancellation = Cancellation()
+    return try await withTaskCancellationHandler {
+      try await lane.threads.runIfActive {
+        let deadline = MonotonicClock.now + UInt64(lane.limit / .nanoseconds(1))
+        return try find(
+          name, type,
+          Lookup(configuration: try configuration(), deadline: deadline, isCancelled: cancellation))
+      }
+    } onCancel: {
+      cancellation.value.store(true, ordering: .relaxed)
+    }
   }
 
   /// Blocks.
-  private func find(_ name: String, _ type: DNSRecordType) throws -> [DNSRecord] {
-    let configuration = try configuration()
+  private func find(_ name: String, _ type: DNSRecordType, _ lookup: Lookup) throws -> [DNSRecord] {
     var reason: String?
-    for candidate in configuration.candidates(name) {
+    for candidate in lookup.configuration.candidates(name) {
       guard let question = DNSQuestion(candidate, type) else {
         reason = reason ?? "\"\(candidate)\" is no name"
         continue
       }
       do throws(LookupFault) {
-        let answer = try ask(question, candidate, configuration)
+        let answer = try ask(question, candidate, lookup)
         if answer.code == .success { return answer.records }
       } catch {
         reason = reason ?? error.reason
@@ -53,20 +93,25 @@ struct DNSResolver: Sendable {
 
   /// The first answer that says what there is, or that there is no such name.
   private func ask(
-    _ question: DNSQuestion, _ name: String, _ configuration: ResolverConfiguration
+    _ question: DNSQuestion, _ name: String, _ lookup: Lookup
   ) throws(LookupFault) -> DNSAnswer {
-    var last = "no name server in \(ResolverConfiguration.path)"
+    let configuration = lookup.configuration
+    var last = ""
     for _ in 0..<configuration.attempts {
       var isSilent = false
       for server in configuration.servers {
         do {
           let answer = try exchange(
-            question, with: .host(server, port: configuration.port), timeout: configuration.timeout)
+            question, with: .host(server, port: configuration.port), patience: try lookup.patience())
           guard case .failure(let code) = answer.code else { return answer }
           last = "\(server) answers \(name) with the code \(code)"
         } catch let error as KernelError {
           last = "\(error)"
           isSilent = true
+        } catch let error as LookupFault {
+          throw last.isEmpty ? error : LookupFault(reason: last)
+        } catch is CancellationError {
+          throw LookupFault(reason: "cancelled")
         } catch {
           last = "\(server) answers \(name) with what is \(error)"
         }
@@ -75,11 +120,10 @@ struct DNSResolver: Sendable {
       // Who has answered would answer the same again.
       if !isSilent { break }
     }
-    throw LookupFault(reason: last)
+    throw LookupFault(reason: last.isEmpty ? "no name server in \(ResolverConfiguration.path)" : last)
   }
 
-  private func exchange(_ question: DNSQuestion, with server: ServerAddress, timeout: Duration) throws -> DNSAnswer {
-    let patience = UInt64(timeout / .nanoseconds(1))
+  private func exchange(_ question: DNSQuestion, with server: ServerAddress, patience: UInt64) throws -> DNSAnswer {
     let socket = try SocketExchange(.datagram, to: server, deadline: MonotonicClock.now + patience)
     try socket.send(question.encoded(isExtended: true).span.bytes)
     var buffer = ByteWriter(capacity: DNSQuestion.datagramLimit + 1)

@@ -117,7 +117,7 @@ struct EndpointSlice: TargetObject {
     let flag = { (value: Bool?) in value.map { $0 ? "true" : "false" } }
     var target = [
       ConfiguredLabel(
-        name: MetaLabel.address, value: port.number == nil ? address : MetaLabel.address(address, port.number))
+        name: MetaLabel.address, value: port.number == nil ? address : hostAndPort(address, port.number ?? 0))
     ]
     let optional = [
       ("__meta_kubernetes_endpointslice_port_name", port.name),
@@ -135,7 +135,7 @@ struct EndpointSlice: TargetObject {
     ]
     for case (let name, let value?) in optional { target.append(ConfiguredLabel(name: name, value: value)) }
     for entry in endpoint.topology {
-      let tail = MetaNames.sanitized(entry.name)
+      let tail = labelName(entry.name)
       target.append(
         ConfiguredLabel(
           name: "__meta_kubernetes_endpointslice_endpoint_topology_\(tail)", value: entry.value))

@@ -110,7 +110,7 @@ struct Endpoints: TargetObject {
     _ address: Address, _ port: ObjectPort, _ pods: inout BackingPods, _ context: TargetContext
   ) -> [ConfiguredLabel] {
     var target = [
-      ConfiguredLabel(name: MetaLabel.address, value: MetaLabel.address(address.ip, port.number)),
+      ConfiguredLabel(name: MetaLabel.address, value: hostAndPort(address.ip, port.number ?? 0)),
       ConfiguredLabel(name: "__meta_kubernetes_endpoint_port_name", value: port.name ?? ""),
       ConfiguredLabel(name: "__meta_kubernetes_endpoint_port_protocol", value: port.protocol ?? ""),
       ConfiguredLabel(name: "__meta_kubernetes_endpoint_ready", value: address.isReady ? "true" : "false"),

@@ -3,8 +3,9 @@
 
 import Configuration
 import Exposition
-import Glibc
+import Kernel
 import Logging
+import Synchronization
 
 /// Follows the objects of a role and makes target groups of them.
 struct KubernetesDiscovery: Discovery {
@@ -17,8 +18,14 @@ struct KubernetesDiscovery: Discovery {
 
   private let configuration: KubernetesDiscoveryConfiguration
   private let environment: DiscoveryEnvironment
+  private let fileInterval: Duration
 
-  init(_ configuration: KubernetesDiscoveryConfiguration, _ environment: DiscoveryEnvironment) {
+  /// - Parameter fileInterval: how often a kubeconfig is looked at.
+  init(
+    _ configuration: KubernetesDiscoveryConfiguration, _ environment: DiscoveryEnvironment,
+    fileInterval: Duration = .seconds(5)
+  ) {
+    self.fileInterval = fileInterval
     self.configuration = configuration
     self.environment = environment
     environment.metrics.count(Self.failures, by: 0)
@@ -36,25 +43,88 @@ struct KubernetesDiscovery: Discovery {
   }
 
   func run(_ publish: @escaping @Sendable ([TargetGroup]) -> Void) async {
+    let published = PublishedSources()
     var reported = ""
-    repeat {
+    while !Task.isCancelled {
       do {
         let source = try KubernetesSource(configuration)
-        switch configuration.role {
-        case .pod: await TargetFollower<Pod>(source, environment).run(publish)
-        case .node: await TargetFollower<Node>(source, environment).run(publish)
-        case .service: await TargetFollower<Service>(source, environment).run(publish)
-        case .endpoints: await TargetFollower<Endpoints>(source, environment).run(publish)
-        case .endpointslice: await TargetFollower<EndpointSlice>(source, environment).run(publish)
-        case .ingress: await TargetFollower<Ingress>(source, environment).run(publish)
+        reported = ""
+        published.begin()
+        await withTaskGroup { group in
+          group.addTask { await follow(source) { publish(published.take($0)) } }
+          group.addTask { await waitForChange(of: source) }
+          _ = await group.next()
+          group.cancelAll()
         }
       } catch {
         if "\(error)" != reported {
           environment.log.error("Kubernetes cannot be asked", metadata: ["error": "\(error)"])
         }
         reported = "\(error)"
+        try? await Task.sleep(for: Self.retryInterval)
       }
-    } while (try? await Task.sleep(for: Self.retryInterval)) != nil
+    }
+  }
+
+  private func follow(_ source: KubernetesSource, _ publish: @escaping @Sendable ([TargetGroup]) -> Void) async {
+    switch configuration.role {
+    case .pod: await TargetFollower<Pod>(source, environment).run(publish)
+    case .node: await TargetFollower<Node>(source, environment).run(publish)
+    case .service: await TargetFollower<Service>(source, environment).run(publish)
+    case .endpoints: await TargetFollower<Endpoints>(source, environment).run(publish)
+    case .endpointslice: await TargetFollower<EndpointSlice>(source, environment).run(publish)
+    case .ingress: await TargetFollower<Ingress>(source, environment).run(publish)
+    }
+  }
+
+  /// Until the kubeconfig says that another server is to be asked, or the same one as somebody else. One that cannot be
+  /// read any more changes nothing.
+  private func waitForChange(of source: KubernetesSource) async {
+    var stamp: FileStamp?
+    var reported = ""
+    while (try? await Task.sleep(for: fileInterval)) != nil {
+      guard case .kubeconfig(let path) = configuration.server else { continue }
+      let present = FileStamp(path)
+      if present != nil, present == stamp { continue }
+      do {
+        let server = try Kubeconfig.server(of: path)
+        reported = ""
+        if server != source.server { return }
+        stamp = present
+      } catch {
+        if "\(error)" != reported {
+          environment.log.error(
+            "The kubeconfig cannot be read again, the last one stays", metadata: ["error": "\(error)"])
+        }
+        reported = "\(error)"
+      }
+    }
+  }
+}
+
+/// The sources of the groups that are published, so that those go which another server does not have.
+private final class PublishedSources: Sendable {
+  private struct State {
+    var sources: Set<String> = []
+    var begins = true
+  }
+
+  private let state = Mutex(State())
+
+  /// The next groups are all that there are.
+  func begin() { state.withLock { $0.begins = true } }
+
+  /// The groups that are published next, with those that are gone.
+  func take(_ groups: [TargetGroup]) -> [TargetGroup] {
+    state.withLock { state in
+      let gone = state.begins ? state.sources.subtracting(groups.map(\.source)) : []
+      state.begins = false
+      state.sources.subtract(gone)
+      for group in groups {
+        if group.targets.isEmpty { state.sources.remove(group.source) } else { state.sources.insert(group.source) }
+      }
+      return groups + gone.map { TargetGroup(source: $0, targets: [], labels: []) }
+    }
   }
 }
 
@@ -98,7 +168,7 @@ extension KubernetesResource {
     case .endpoints: .endpoints
     case .endpointslices: .endpointslice
     case .ingresses: .ingress
-    case .namespaces: nil
+    case .namespaces, .replicasets, .jobs: nil
     }
   }
 }

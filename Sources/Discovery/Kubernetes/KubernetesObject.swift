@@ -16,7 +16,7 @@ protocol KubernetesObject: Sendable {
 
 /// The kinds of object, by their names in the API's paths.
 enum KubernetesResource: String, Sendable, Hashable {
-  case pods, nodes, services, endpoints, endpointslices, ingresses, namespaces
+  case pods, nodes, services, endpoints, endpointslices, ingresses, namespaces, replicasets, jobs
 
   /// The group and the version in which it is.
   var group: String {
@@ -24,6 +24,8 @@ enum KubernetesResource: String, Sendable, Hashable {
     case .pods, .nodes, .services, .endpoints, .namespaces: "/api/v1"
     case .endpointslices: "/apis/discovery.k8s.io/v1"
     case .ingresses: "/apis/networking.k8s.io/v1"
+    case .replicasets: "/apis/apps/v1"
+    case .jobs: "/apis/batch/v1"
     }
   }
 

@@ -77,19 +77,19 @@ struct Node: TargetObject {
     for condition in conditions {
       group.labels.append(
         ConfiguredLabel(
-          name: "__meta_kubernetes_node_condition_\(MetaNames.sanitized(condition.type))",
+          name: "__meta_kubernetes_node_condition_\(labelName(condition.type))",
           value: condition.status.lowercased()))
     }
     context.append(metadata, of: .node, to: &group.labels)
     var target = [
-      ConfiguredLabel(name: MetaLabel.address, value: MetaLabel.address(address.address, kubeletPort)),
+      ConfiguredLabel(name: MetaLabel.address, value: hostAndPort(address.address, kubeletPort)),
       ConfiguredLabel(name: "instance", value: metadata.name),
     ]
     // The first address of each type; of two labels with one name the first counts.
     for entry in addresses {
       target.append(
         ConfiguredLabel(
-          name: "__meta_kubernetes_node_address_\(MetaNames.sanitized(entry.type))", value: entry.address))
+          name: "__meta_kubernetes_node_address_\(labelName(entry.type))", value: entry.address))
     }
     group.targets = [target]
     return group

@@ -120,6 +120,7 @@ struct Pod: TargetObject {
     group.labels.append(ConfiguredLabel(name: MetaLabel.namespace, value: metadata.namespace))
     context.attachNode(nodeName, to: &group.labels)
     context.attachNamespace(metadata.namespace, to: &group.labels)
+    context.attachOwners(of: metadata, to: &group.labels)
     for container in containers {
       let ports = container.ports.isEmpty ? [nil] : container.ports.map(Optional.some)
       for port in ports {
@@ -152,7 +153,7 @@ struct Pod: TargetObject {
 
   /// The labels of a port's target, or of that of a container without ports.
   func target(_ container: Container, _ port: ObjectPort?) -> [ConfiguredLabel] {
-    let address = port.map { MetaLabel.address(ip, $0.number) } ?? ip
+    let address = port.map { hostAndPort(ip, $0.number ?? 0) } ?? ip
     return [ConfiguredLabel(name: MetaLabel.address, value: address)]
       + Self.labels(container, port, protocol: port?.protocol)
   }
@@ -180,9 +181,4 @@ struct Pod: TargetObject {
 enum MetaLabel {
   static let address = "__address__"
   static let namespace = "__meta_kubernetes_namespace"
-
-  /// As Go's net.JoinHostPort.
-  static func address(_ host: String, _ port: Int64?) -> String {
-    host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port ?? 0)" : "\(host):\(port ?? 0)"
-  }
 }

@@ -56,7 +56,7 @@ struct Service: TargetObject {
       var target = [
         ConfiguredLabel(
           name: MetaLabel.address,
-          value: MetaLabel.address("\(metadata.name).\(metadata.namespace).svc", port.number)),
+          value: hostAndPort("\(metadata.name).\(metadata.namespace).svc", port.number ?? 0)),
         ConfiguredLabel(name: "__meta_kubernetes_service_port_name", value: port.name ?? ""),
         ConfiguredLabel(name: "__meta_kubernetes_service_port_number", value: "\(port.number ?? 0)"),
         ConfiguredLabel(name: "__meta_kubernetes_service_port_protocol", value: port.protocol ?? ""),

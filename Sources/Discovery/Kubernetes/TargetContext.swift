@@ -34,18 +34,20 @@ final class TargetContext {
   private let nodes: Lookup<Node>?
   /// Nil where namespaces are not attached.
   private let namespaces: Lookup<Namespace>?
+  let owners: OwnerLookups
   /// Those asked for since the last `takeReferences`.
   private var references: Set<ObjectReference> = []
   private var names = MetaNames()
 
   init(
     pods: @escaping Lookup<Pod> = { _ in nil }, services: @escaping Lookup<Service> = { _ in nil },
-    nodes: Lookup<Node>? = nil, namespaces: Lookup<Namespace>? = nil
+    nodes: Lookup<Node>? = nil, namespaces: Lookup<Namespace>? = nil, owners: OwnerLookups = OwnerLookups()
   ) {
     self.pods = pods
     self.services = services
     self.nodes = nodes
     self.namespaces = namespaces
+    self.owners = owners
   }
 
   func takeReferences() -> Set<ObjectReference> {
@@ -80,7 +82,7 @@ final class TargetContext {
     append(namespace.metadata, of: .namespace, to: &labels)
   }
 
-  private func find<Object>(_ lookup: Lookup<Object>, _ reference: ObjectReference) -> Object? {
+  func find<Object>(_ lookup: Lookup<Object>, _ reference: ObjectReference) -> Object? {
     references.insert(reference)
     return lookup(reference)
   }
@@ -119,7 +121,7 @@ struct MetaNames {
     mutating get {
       let key = Key(kind: kind, list: list, name: name)
       if let known = names[key] { return known }
-      let tail = Self.sanitized(name)
+      let tail = labelName(name)
       let made = (
         "__meta_kubernetes_\(kind.rawValue)_\(list.rawValue)_\(tail)",
         "__meta_kubernetes_\(kind.rawValue)_\(list.rawValue)present_\(tail)"
@@ -128,11 +130,5 @@ struct MetaNames {
       names[key] = made
       return made
     }
-  }
-
-  /// With an underscore for each byte that is no ASCII letter, digit or underscore.
-  static func sanitized(_ name: String) -> String {
-    String(
-      decoding: name.utf8.map { $0.isLetter || $0.isDigit ? $0 : UInt8(ascii: "_") }, as: UTF8.self)
   }
 }

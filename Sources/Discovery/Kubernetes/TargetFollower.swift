@@ -10,11 +10,16 @@ final class TargetFollower<Object: TargetObject>: Sendable {
     let objects: Lease<Object>
     let services: Lease<Service>?
     let pods: Lease<Pod>?
+    let replicaSets: Lease<ReplicaSet>?
+    let jobs: Lease<BatchJob>?
     /// Whether its groups are made.
     var isMade = false
 
     func phases() -> [InformerPhase] {
-      [objects.informer.phase] + [services?.informer.phase, pods?.informer.phase].compactMap(\.self)
+      let others = [
+        services?.informer.phase, pods?.informer.phase, replicaSets?.informer.phase, jobs?.informer.phase,
+      ]
+      return [objects.informer.phase] + others.compactMap(\.self)
     }
   }
 
@@ -48,23 +53,33 @@ final class TargetFollower<Object: TargetObject>: Sendable {
 
   private func scopes() -> [Scope] {
     let isOfServices = Object.resource == .endpoints || Object.resource == .endpointslices
+    let configuration = source.configuration
+    let isOfPods = Object.resource == .pods
     return source.namespaces.map { namespace in
       Scope(
         namespace: namespace, objects: lease(Object.self, namespace, isCounted: true),
         services: isOfServices ? lease(Service.self, namespace, isCounted: true) : nil,
-        pods: isOfServices ? lease(Pod.self, namespace) : nil)
+        pods: isOfServices ? lease(Pod.self, namespace) : nil,
+        replicaSets: isOfPods && configuration.attachesDeployment ? lease(ReplicaSet.self, namespace) : nil,
+        jobs: isOfPods && configuration.attachesCronJob ? lease(BatchJob.self, namespace) : nil)
     }
   }
 
-  private static func context(
+  private func context(
     _ scopes: [Scope], _ nodes: Lease<Node>?, _ namespaces: Lease<Namespace>?
   ) -> TargetContext {
     func scope(_ namespace: String) -> Scope? { scopes.first { $0.namespace.isEmpty || $0.namespace == namespace } }
+    var owners = OwnerLookups()
+    owners.attachesJob = source.configuration.attachesJob
+    if source.configuration.attachesDeployment {
+      owners.replicaSets = { scope($0.namespace)?.replicaSets?.informer.object($0) }
+    }
+    if source.configuration.attachesCronJob { owners.jobs = { scope($0.namespace)?.jobs?.informer.object($0) } }
     return TargetContext(
       pods: { reference in scope(reference.namespace)?.pods?.informer.object(reference) },
       services: { reference in scope(reference.namespace)?.services?.informer.object(reference) },
       nodes: nodes.map { nodes in { nodes.informer.object($0) } },
-      namespaces: namespaces.map { namespaces in { namespaces.informer.object($0) } })
+      namespaces: namespaces.map { namespaces in { namespaces.informer.object($0) } }, owners: owners)
   }
 
   // MARK: Groups
@@ -75,7 +90,7 @@ final class TargetFollower<Object: TargetObject>: Sendable {
     let nodes = source.configuration.attachesNode && Object.resource.hasNodes ? lease(Node.self) : nil
     let namespaces =
       source.configuration.attachesNamespace && !Object.resource.isOfCluster ? lease(Namespace.self) : nil
-    let context = Self.context(scopes, nodes, namespaces)
+    let context = context(scopes, nodes, namespaces)
     var groups = Groups()
     var hasPublished = false
     // What was known before the observers were there.

@@ -279,3 +279,41 @@ struct KubernetesDiscoveryTests {
     }
   }
 }
+
+/// Another server takes the place of the first, and another token that of the first; what cannot be read changes nothing.
+@Test(.timeLimit(.minutes(2))) func followsAKubeconfig() async throws {
+  let (first, second) = (try await Cluster(), try await Cluster())
+  first.server.putPod("a", "old", ip: "192.0.2.1")
+  first.server.putPod("a", "both", ip: "192.0.2.2")
+  second.server.putPod("a", "both", ip: "192.0.2.2")
+  let folder = TemporaryDirectory()
+  func put(_ cluster: Cluster, _ token: String) {
+    folder.write(
+      "next",
+      """
+      current-context: x
+      clusters: [{name: c, cluster: {server: '\(cluster.server.url)'}}]
+      users: [{name: u, user: {token: \(token)}}]
+      contexts: [{name: x, context: {cluster: c, user: u}}]
+      """)
+    folder.move("next", to: "kubeconfig")
+  }
+  put(first, "t1")
+  var configuration = KubernetesDiscoveryConfiguration(role: .pod)
+  configuration.server = .kubeconfig("\(folder.path)/kubeconfig")
+  let found = Publications()
+  let task = Task { [configuration] in
+    await KubernetesDiscovery(configuration, first.environment, fileInterval: .milliseconds(5)).run { found.take($0) }
+  }
+  defer { task.cancel() }
+  try await until { found.sources == ["pod/a/both", "pod/a/old"] }
+  #expect(first.server.requests.allSatisfy { $0.authorization == "Bearer t1" })
+  folder.write("kubeconfig", "current-context: x")
+  put(second, "t2")
+  try await until { found.sources == ["pod/a/both"] }
+  #expect(second.server.requests.allSatisfy { $0.authorization == "Bearer t2" })
+  put(second, "t3")
+  try await until { second.server.requests.contains { $0.authorization == "Bearer t3" } }
+  second.server.putPod("a", "new", ip: "192.0.2.3")
+  try await until { found.sources == ["pod/a/both", "pod/a/new"] }
+}

@@ -210,3 +210,38 @@ private func context() throws -> TargetContext {
     #expect(group.targets.count <= 8)
   }
 }
+
+@Test func aPodNamesThoseWhoMadeIt() throws {
+  func pod(_ kind: String, _ name: String) throws -> Pod {
+    let owner = #"{"kind": "\#(kind)", "name": "\#(name)", "controller": true}"#
+    return try object(
+      Pod.self,
+      #"{"metadata": {"name": "p", "namespace": "n", "ownerReferences": [\#(owner)]}, "#
+        + #""status": {"podIP": "10.0.0.1"}, "spec": {"containers": [{"name": "c"}]}}"#)
+  }
+  func owned<Object: PodOwner>(_ type: Object.Type, _ name: String, _ kind: String) throws -> Object {
+    try object(
+      type,
+      #"{"spec": {}, "metadata": {"name": "\#(name)", "namespace": "n", "labels": {"a": "b"}, "ownerReferences": "#
+        + #"[{"kind": "\#(kind)", "name": "\#(name)-owner", "controller": true}]}}"#)
+  }
+  var owners = OwnerLookups()
+  let sets = try [owned(ReplicaSet.self, "web", "Deployment"), owned(ReplicaSet.self, "other", "Rollout")]
+  let jobs = try [owned(BatchJob.self, "backup", "CronJob")]
+  #expect(sets[0].metadata.labels.isEmpty)
+  owners.replicaSets = { reference in sets.first { $0.metadata.name == reference.name } }
+  owners.attachesJob = true
+  owners.jobs = { reference in jobs.first { $0.metadata.name == reference.name } }
+  func names(_ kind: String, _ name: String, _ owners: OwnerLookups) throws -> [String] {
+    let context = TargetContext(owners: owners)
+    let labels = targets(try pod(kind, name).group(context))[0]
+    return ["deployment", "job", "cronjob"].map { labels["pod_\($0)_name"] ?? "" }
+  }
+  #expect(try names("ReplicaSet", "web", owners) == ["web-owner", "", ""])
+  #expect(try names("ReplicaSet", "other", owners) == ["", "", ""])
+  #expect(try names("ReplicaSet", "unknown", owners) == ["", "", ""])
+  #expect(try names("Job", "backup", owners) == ["", "backup", "backup-owner"])
+  #expect(try names("Job", "once", owners) == ["", "once", ""])
+  #expect(try names("ReplicaSet", "web", OwnerLookups()) == ["", "", ""])
+  #expect(try names("Job", "backup", OwnerLookups()) == ["", "", ""])
+}
