@@ -4,8 +4,6 @@
 import Exposition
 
 public enum ECSExporterNames {
-  private typealias Container = ECSTask.Container
-
   private static let info = MetricFamily.gauge(
     "ecs_task_metadata_info", "ECS task metadata, sourced from the task metadata endpoint version 4.",
     ECSTask.details.map(\.label))
@@ -79,24 +77,26 @@ public enum ECSExporterNames {
       ),
     ]
 
-  private static let ofInterface:
-    [(family: MetricFamily, value: @Sendable (ContainerStatistics.NetworkInterface) -> Double?)] =
-      ContainerStatistics.Traffic.counters.flatMap { counter in
-        let what =
-          switch counter.name {
-          case "bytes": ("size of network packets received in bytes", "size of network packets transmitted in bytes")
-          case "packets": ("count of network packets received", "count of network packets transmitted")
-          case "errors": ("count of network errors in receiving", "count of network errors in transmit")
-          default: ("count of network packets dropped in receiving", "count of network packets dropped in transmit")
-          }
-        func family(_ direction: String, _ what: String) -> MetricFamily {
-          .counter("ecs_network_\(direction)_\(counter.name)_total", "Cumulative total \(what).", ["interface"])
-        }
-        return [
-          (family("receive", what.0), { $0.received[keyPath: counter.value] }),
-          (family("transmit", what.1), { $0.transmitted[keyPath: counter.value] }),
-        ]
+  private typealias InterfaceMetric = (
+    family: MetricFamily, value: @Sendable (ContainerStatistics.NetworkInterface) -> Double?
+  )
+
+  private static let ofInterface = ContainerStatistics.Traffic.counters.flatMap { counter -> [InterfaceMetric] in
+    let (received, transmitted) =
+      switch counter.name {
+      case "bytes": ("size of network packets received in bytes", "size of network packets transmitted in bytes")
+      case "packets": ("count of network packets received", "count of network packets transmitted")
+      case "errors": ("count of network errors in receiving", "count of network errors in transmit")
+      default: ("count of network packets dropped in receiving", "count of network packets dropped in transmit")
       }
+    func family(_ direction: String, _ what: String) -> MetricFamily {
+      .counter("ecs_network_\(direction)_\(counter.name)_total", "Cumulative total \(what).", ["interface"])
+    }
+    return [
+      (family("receive", received), { $0.received[keyPath: counter.value] }),
+      (family("transmit", transmitted), { $0.transmitted[keyPath: counter.value] }),
+    ]
+  }
 
   /// Writes a task; what is not known of it is left out.
   public static func write(_ reading: ECSReading, to writer: MetricWriter) {
