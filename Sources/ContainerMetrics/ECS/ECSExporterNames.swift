@@ -93,8 +93,8 @@ public enum ECSExporterNames {
       .counter("ecs_network_\(direction)_\(counter.name)_total", "Cumulative total \(what).", ["interface"])
     }
     return [
-      (family("receive", received), { $0.received[keyPath: counter.value] }),
-      (family("transmit", transmitted), { $0.transmitted[keyPath: counter.value] }),
+      (family("receive", received), { @Sendable in $0.received[keyPath: counter.value] }),
+      (family("transmit", transmitted), { @Sendable in $0.transmitted[keyPath: counter.value] }),
     ]
   }
 
