@@ -56,10 +56,8 @@ final class ContainerPage: Sendable {
       Task {
         let reading = await task.read(within: request.scrapeTimeout)
         let body = renderer.withLock { renderer in
-          let writer = MetricWriter()
-          write(reading, by: &renderer.containers, to: writer)
           renderer.output.removeAll()
-          renderer.exposition.render([writer], as: format, into: &renderer.output)
+          renderer.exposition.render([write(reading, by: renderer)], as: format, into: &renderer.output)
           return renderer.output.withUnsafeBytes { ByteBuffer(bytes: $0) }
         }
         respond(WebResponse(contentType: contentType, body: body))
@@ -67,16 +65,18 @@ final class ContainerPage: Sendable {
     }
   }
 
-  private func write(_ reading: ECSReading?, by containers: inout ContainerWriter, to writer: MetricWriter) {
+  private func write(_ reading: ECSReading?, by renderer: Renderer) -> MetricWriter {
+    let writer = MetricWriter()
     if let reading {
-      containers.write(reading.containers, to: writer)
+      renderer.containers.write(reading.containers, to: writer)
       if showsECSExporterNames { ECSExporterNames.write(reading, to: writer) }
     }
     task.write(to: writer)
+    return writer
   }
 
   /// What every scrape uses again.
-  private struct Renderer {
+  private final class Renderer {
     var containers = ContainerWriter()
     let exposition = TextExposition()
     var output = ByteWriter(capacity: 16 << 10)
@@ -87,12 +87,7 @@ extension ContainerPage: CollectedPage {
   func collect(within time: Duration, _ done: @escaping @Sendable (CollectedMetrics) -> Void) {
     Task {
       let reading = await task.read(within: time)
-      done(
-        renderer.withLock { renderer in
-          let writer = MetricWriter()
-          write(reading, by: &renderer.containers, to: writer)
-          return CollectedMetrics([writer], of: self)
-        })
+      done(renderer.withLock { CollectedMetrics([write(reading, by: $0)], of: self) })
     }
   }
 }

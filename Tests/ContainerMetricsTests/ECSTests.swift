@@ -95,10 +95,11 @@ import Testing
   @Test func noTextCrashesIt() throws {
     var random = SeededGenerator(7)
     for _ in 0..<fuzzRounds {
-      let texts = [Answers.fargate.task, Answers.fargate.statistics].map { mutated(Array($0.utf8), with: &random) }
-      guard let task = try? JSONValue(parsing: texts[0].span.bytes),
+      let metadata = mutated(Array(Answers.fargate.task.utf8), with: &random)
+      let statistics = mutated(Array(Answers.fargate.statistics.utf8), with: &random)
+      guard let task = try? JSONValue(parsing: metadata.span.bytes),
         let read = ECSTask(
-          task, statistics: try? JSONValue(parsing: texts[1].span.bytes), at: 1, device: { "\($0):\($1)" })
+          task, statistics: try? JSONValue(parsing: statistics.span.bytes), at: 1, device: { "\($0):\($1)" })
       else { continue }
       var ledger = NetworkLedger()
       #expect(isExposition(page(ledger.read(read), ecsExporter: true)))

@@ -2,7 +2,7 @@ import Bytes
 import Exposition
 
 /// Answers of the metadata endpoint as a page, without asking anybody: for the fuzzer.
-package struct ECSReplay {
+package struct ECSReplay: ~Copyable {
   private var ledger = NetworkLedger()
   private var containers = ContainerWriter()
   private let exposition = TextExposition()
