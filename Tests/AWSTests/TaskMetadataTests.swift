@@ -8,7 +8,7 @@ import Testing
 @Suite struct TaskMetadataTests {
   private let client = HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
 
-  private func ask(_ question: TaskMetadataClient.Question = .task, _ base: String) async -> String {
+  private func ask(_ base: String, _ question: TaskMetadataClient.Question = .task) async -> String {
     do {
       let answer = try await TaskMetadataClient(base, client: client).ask(question, within: .seconds(30))
       return answer["a"]?.text ?? "nothing"
@@ -20,7 +20,7 @@ import Testing
   @Test func asksBothEndpoints() async throws {
     let server = try await FakeServices { request in (200, #"{"a": "\#(request.target)"}"#) }
     #expect(await ask("\(server.url)/v4/x") == "/v4/x/task")
-    #expect(await ask(.statistics, "\(server.url)/v4/x/") == "/v4/x/task/stats")
+    #expect(await ask("\(server.url)/v4/x/", .statistics) == "/v4/x/task/stats")
     await server.close()
   }
 

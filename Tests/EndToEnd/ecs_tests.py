@@ -177,7 +177,7 @@ def test_ecs_healthcheck(folder):
          f"{folder.path}/cert", "-subj", "/CN=elsewhere", "-days", "1"], check=True, capture_output=True)
     web = folder.file(
         "web.yml", f"tls_server_config: {{cert_file: {folder.path}/cert, key_file: {folder.path}/key}}\n"
-        "basic_auth_users: {a: $2y$04$6bZ.lhWrTmjP0iEkFbyiPOVpcCMN6qnhxLLWoPUmhkBS6LrxpiLBK}\n")
+        "basic_auth_users: {a: $2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW}\n")
     command = [PILOTFISH, f"--web.listen-address=127.0.0.1:{port}", f"--web.config.file={web}"]
     with process(command, os.path.join(folder.path, "exporter.log")):
         secure = url.replace("http:", "https:")
