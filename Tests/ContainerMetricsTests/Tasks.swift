@@ -1,17 +1,20 @@
 import AWS
 import Bytes
 import Exposition
+import Testing
 
 @testable import ContainerMetrics
 
 /// What the metadata endpoint answers of a task.
-struct Answers {
+struct Answers: CustomTestStringConvertible {
+  let testDescription: String
   var task: String
   var statistics: String
 
   /// Fargate: one network for all, statistics by the names of cgroups v1, no limits of the containers; one container has
   /// stopped.
   static let fargate = Answers(
+    testDescription: "fargate",
     task: """
       {"Cluster": "arn:aws:ecs:eu-west-1:111122223333:cluster/c", "Family": "web", "Revision": "7",
        "TaskARN": "arn:aws:ecs:eu-west-1:111122223333:task/c/t1", "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING",
@@ -55,6 +58,7 @@ struct Answers {
 
   /// EC2: a network for each container, statistics by the names of cgroups v2, no limits of the task.
   static let bridge = Answers(
+    testDescription: "bridge",
     task: """
       {"Cluster": "c", "TaskARN": "arn:aws:ecs:eu-west-1:111122223333:task/c/t2", "Family": "web", "Revision": "8",
        "LaunchType": "EC2", "Containers": [
@@ -107,4 +111,17 @@ func page(
   let exposition = TextExposition()
   exposition.render([writer], into: &output)
   return output.withBytes { String(utf8: $0) }
+}
+
+/// A page without what all its lines have in common.
+func shortened(_ page: String) -> String {
+  var page = page
+  for label in ["cluster", "task_arn", "task_definition_family", "task_definition_version"] {
+    for value in ["c", "web", "7", "8"]
+      + ["cluster/c", "task/c/t1", "task/c/t2"].map({ "arn:aws:ecs:eu-west-1:111122223333:\($0)" })
+    {
+      page = page.replacing(#"container_label_com_amazonaws_ecs_\#(label)="\#(value)","#, with: "")
+    }
+  }
+  return page.replacing("container_label_com_amazonaws_ecs_", with: "ecs_")
 }
