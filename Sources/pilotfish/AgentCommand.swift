@@ -56,8 +56,9 @@ enum AgentCommand {
     let sources = MetricSources()
     let page = exporter.page(sources: [sources])
     let containers = try ContainerPage(flags, client: { client }, logger: logger)
-    var ownPages: [String: any CollectedPage] = [exporter.path: page]
+    var ownPages: [String: any CollectedPage] = [:]
     if let containers { ownPages[ContainerPage.path] = containers }
+    ownPages[exporter.path] = page
     let own = OwnPages(ownPages)
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
