@@ -71,9 +71,12 @@ extension ContainerStatistics.Memory {
 }
 
 extension ContainerStatistics.NetworkInterface {
+  /// More than a container has; what is beyond is left out.
+  private static let limit = 100
+
   fileprivate static func list(docker json: JSONValue?) -> [Self] {
     guard case .object(let members)? = json else { return [] }
-    let interfaces = members.map { member in
+    let interfaces = members.prefix(limit).map { member in
       var interface = Self(name: member.name)
       interface.received = .init(docker: member.value, "rx")
       interface.transmitted = .init(docker: member.value, "tx")
@@ -93,6 +96,9 @@ extension ContainerStatistics.Traffic {
 }
 
 extension ContainerStatistics.Disk {
+  /// More than a container has; what is beyond is left out.
+  private static let limit = 200
+
   /// Version 1 says `Read` and `Write`, and sums of them that nobody needs; version 2 says `read` and `write`.
   fileprivate static func list(docker json: JSONValue?, device: (Int, Int) -> String) -> [Self] {
     var disks: [Self] = []
@@ -107,6 +113,7 @@ extension ContainerStatistics.Disk {
         if let known = disks.firstIndex(where: { $0.major == major && $0.minor == minor }) {
           index = known
         } else {
+          guard disks.count < limit else { continue }
           index = disks.count
           disks.append(Self(major: major, minor: minor, device: device(major, minor)))
         }

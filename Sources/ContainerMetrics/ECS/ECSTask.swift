@@ -17,7 +17,10 @@ public struct ECSTask: Sendable {
     var identity: ContainerStatistics
   }
 
-  private static let mebibyte = 1048576.0
+  fileprivate static let mebibyte = 1048576.0
+  /// More than ECS allows, and few enough for a page: what is beyond is left out.
+  private static let containersLimit = 100
+  fileprivate static let labelsLimit = 200
   /// In the order of ecs_exporter's labels.
   static let details: [(label: String, member: String)] = [
     ("availability_zone", "AvailabilityZone"), ("cluster", "Cluster"), ("desired_status", "DesiredStatus"),
@@ -76,7 +79,7 @@ public struct ECSTask: Sendable {
     sharesNetwork = !listed.contains { $0.networkMode == "bridge" }
     var ids: Set<String> = []
     var containers: [Container] = []
-    for json in listed {
+    for json in listed.prefix(Self.containersLimit) {
       guard let id = json["DockerId"]?.text, ids.insert(id).inserted else { continue }
       var container = Container(json, path: "\(path)/\(id)", labels: labels, taskLimit: memoryLimit)
       if case .object(let members)? = statistics, let docker = members.last(where: { $0.name == id })?.value,
@@ -111,12 +114,12 @@ extension ECSTask.Container {
     name = json["Name"]?.text ?? ""
     restarts = json["RestartCount"]?.amount
     let limits = json["Limits"]
-    memoryLimit = limits?["Memory"]?.amount.flatMap { $0 > 0 ? $0 * 1_048_576 : nil } ?? taskLimit
+    memoryLimit = limits?["Memory"]?.amount.flatMap { $0 > 0 ? $0 * ECSTask.mebibyte : nil } ?? taskLimit
     identity = ContainerStatistics(id: path)
     identity.name = json["DockerName"]?.text ?? name
     identity.image = json["Image"]?.text ?? ""
     if case .object(let members)? = json["Labels"] {
-      identity.labels = members.compactMap { member in
+      identity.labels = members.prefix(ECSTask.labelsLimit).compactMap { member in
         guard case .string(let value) = member.value else { return nil }
         return ContainerStatistics.Label(name: member.name, value: value)
       }
