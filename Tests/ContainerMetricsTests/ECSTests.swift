@@ -85,9 +85,13 @@ import Testing
       let text = page(ledger.read(task), by: &containers, ecsExporter: true)
       try #require(isExposition(text), "\(text)")
     }
-    for value in wrong {
-      for index in 0..<task.size { try check(try #require(task.replacing(index, by: value)), statistics) }
-      for index in 0..<statistics.size { try check(task, try #require(statistics.replacing(index, by: value))) }
+    // Missing and null everywhere, and one of the others in turn.
+    func values(_ index: Int) -> [JSONValue?] { [wrong[0], wrong[1], wrong[2 + index % (wrong.count - 2)]] }
+    for index in 0..<task.size {
+      for value in values(index) { try check(try #require(task.replacing(index, by: value)), statistics) }
+    }
+    for index in 0..<statistics.size {
+      for value in values(index) { try check(task, try #require(statistics.replacing(index, by: value))) }
     }
     #expect(rounds > 400)
   }
