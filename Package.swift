@@ -45,8 +45,9 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics", "AWS", "HTTPClient",
-        "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
+        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics",
+        "ContainerMetrics", "AWS", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes",
+        log,
       ] + nio,
       swiftSettings: swift),
 
@@ -62,6 +63,7 @@ let package = Package(
     floor("Selectors", ["Exposition", "Patterns", "Bytes"]),
     floor("Relabeling", ["Exposition", "Patterns", "Bytes"]),
     floor("HostMetrics", ["Kernel", "Exposition", "Flags", "Patterns", "Bytes", log]),
+    floor("ContainerMetrics", ["AWS", "Kernel", "Exposition", "Bytes", log]),
     floor("AWS", ["HTTPClient", "Secrets", "YAML", "Bytes", "CNettle", log] + nio),
     floor("HTTPClient", ["Secrets", "YAML", "Kernel", "Compression", "Bytes"] + nio + tls),
     floor("Secrets", ["YAML", "Kernel"] + tls),
@@ -88,8 +90,8 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "HostMetrics", "RemoteWrite", "Discovery", "Configuration", "AWS", "HTTPClient", "YAML", "Kernel", "Exposition",
-        "Flags", "Compression", "Bytes", log,
+        "HostMetrics", "ContainerMetrics", "RemoteWrite", "Discovery", "Configuration", "AWS", "HTTPClient", "YAML",
+        "Kernel", "Exposition", "Flags", "Compression", "Bytes", log,
       ] + nio,
       path: "Tests/Fuzz", swiftSettings: swift),
 
@@ -113,6 +115,7 @@ let package = Package(
     tests(of: "Selectors", ["Exposition"]),
     tests(of: "Relabeling", ["Exposition", "Bytes"]),
     tests(of: "HostMetrics", ["TestBus", log]),
+    tests(of: "ContainerMetrics", ["AWS", "HTTPClient", "Exposition", "Bytes", log] + nio),
     tests(of: "AWS", ["HTTPClient", "Secrets", "Bytes", log] + nio),
     tests(of: "HTTPClient", nio + tls + ["Secrets", "Compression", "Bytes"]),
     tests(of: "Kernel", ["TestBus"]),

@@ -2,14 +2,14 @@ import Exposition
 import HTTPClient
 import NIOCore
 
-/// What this process shows on its own `/metrics`, for a target that is this very page: it is collected without HTTP and
+/// What this process shows on pages of its own, for a target that is one of them: it is collected without HTTP and
 /// without text.
 public protocol OwnMetrics: Sendable {
-  /// Whether a scrape of the URL would end at that page.
+  /// Whether a scrape of the URL would end at such a page.
   func isShown(at url: HTTPURL) -> Bool
 
-  /// Collects, and calls `done` once, on any thread, within about that time.
-  func collect(within time: Duration, _ done: @escaping @Sendable (CollectedMetrics) -> Void)
+  /// Collects what that page shows, and calls `done` once, on any thread, within about that time.
+  func collect(_ url: HTTPURL, within time: Duration, _ done: @escaping @Sendable (CollectedMetrics) -> Void)
 }
 
 /// What collectors wrote.
@@ -27,7 +27,7 @@ public struct CollectedMetrics: @unchecked Sendable {
   }
 }
 
-/// Fetches the own page in process, and all others by another fetcher.
+/// Fetches own pages in process, and all others by another fetcher.
 public struct OwnScrapeFetcher: ScrapeFetcher {
   private let own: any OwnMetrics
   private let others: any ScrapeFetcher
@@ -43,7 +43,7 @@ public struct OwnScrapeFetcher: ScrapeFetcher {
     let time = request.timeout * 0.9
     return { [own] eventLoop, _, completion in
       let answer = NIOLoopBound(completion, eventLoop: eventLoop)
-      own.collect(within: time) { collected in
+      own.collect(url, within: time) { collected in
         eventLoop.execute { answer.value(.success(.collected(collected))) }
       }
       return {}

@@ -18,7 +18,8 @@ enum AgentCommand {
   private static let userAgent = "pilotfish/\(Version.number)"
 
   private static let configFile = Flag(
-    "config.file", "prometheus.yml", "Prometheus configuration file path.")
+    "config.file", "prometheus.yml",
+    "Prometheus configuration file path. Without it, $\(ConfigurationText.variable) may hold the configuration itself.")
   private static let enableLifecycle = Flag(
     "web.enable-lifecycle", false, "Enable reload via HTTP request.")
 
@@ -38,7 +39,8 @@ enum AgentCommand {
     let flags = try CommonFlags.parse(arguments, usage: usage, program: "pilotfish", more: ownFlags)
     var options = Configuration.Options()
     options.ignoresServerBlocks = flags[ignoreServerBlocks]
-    let configuration = try AgentConfiguration.load(flags[configFile], options)
+    let source = ConfigurationText(flags, configFile)
+    let configuration = try source.load(options)
     let logger = CommonFlags.makeLogger(flags)
     if let warning = AgentConfiguration.warning(configuration) { logger.warning("\(warning)") }
     let exporter = try Exporter(flags, logger: logger)
@@ -53,14 +55,18 @@ enum AgentCommand {
       logger: logger)
     let sources = MetricSources()
     let page = exporter.page(sources: [sources])
-    let own = OwnPage(page, path: exporter.path)
+    let containers = try ContainerPage(flags, client: { client }, logger: logger)
+    var ownPages: [String: any CollectedPage] = [:]
+    if let containers { ownPages[ContainerPage.path] = containers }
+    ownPages[exporter.path] = page
+    let own = OwnPages(ownPages)
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels,
       keepsValues: flags[enableFederation])
     let environment = DiscoveryEnvironment(client: client, aws: aws, userAgent: userAgent, log: logger)
     let discovery = DiscoveryManager(environment: environment) { scraping.apply($0) }
-    let reload = AgentReload(flags[configFile], options, configuration, logger: logger) { new, old in
+    let reload = AgentReload(source, options, configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, aws, userAgent: userAgent)
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
       if new.global.externalLabels != old.global.externalLabels {
@@ -79,7 +85,7 @@ enum AgentCommand {
       retention: flags.text(AgentStorageFlags.retentionMaximum.definition),
       hostname: hostname())
     var routes = exporter.routes(
-      page,
+      page, containers: containers,
       links: [
         ("/targets", "Targets"), ("/service-discovery", "Service discovery"), ("/config", "Configuration"),
         ("/-/ready", "Ready"),

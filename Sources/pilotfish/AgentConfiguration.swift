@@ -1,9 +1,46 @@
 import AWS
 import Configuration
 import Exposition
+import Flags
 import Glibc
 import HTTPClient
 import RemoteWrite
+
+/// Where the agent's configuration stands.
+enum ConfigurationText {
+  /// What may hold the whole configuration where there is no file: ECS puts a parameter of SSM there, for one.
+  static let variable = "PILOTFISH_CONFIG_CONTENT"
+
+  case file(String)
+  /// In the environment, which stays as it was at the start.
+  case environment([UInt8])
+
+  /// - Parameter file: goes before the environment when it is given.
+  init(_ flags: FlagValues, _ file: Flag<String>) {
+    if !flags.isGiven(file), let text = getenv(Self.variable), text[0] != 0 {
+      self = .environment(Array(String(cString: text).utf8))
+    } else {
+      self = .file(flags[file])
+    }
+  }
+
+  /// How logs and errors name it.
+  var name: String {
+    switch self {
+    case .file(let path): path
+    case .environment: Self.variable
+    }
+  }
+
+  /// - Throws: `ConfigurationError`, with all faults of the text.
+  func load(_ options: Configuration.Options) throws -> Configuration {
+    switch self {
+    case .file(let path): try AgentConfiguration.load(path, options)
+    case .environment(let text):
+      try Configuration.parse(text, file: name, options: options, environment: AgentConfiguration.variable)
+    }
+  }
+}
 
 /// What the agent makes of its configuration.
 enum AgentConfiguration {
@@ -13,8 +50,11 @@ enum AgentConfiguration {
   static func load(
     _ path: String, _ options: Configuration.Options = Configuration.Options()
   ) throws -> Configuration {
-    try Configuration.load(path, options: options) { name in getenv(name).map { String(cString: $0) } }
+    try Configuration.load(path, options: options, environment: variable)
   }
+
+  /// A variable of the environment.
+  static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
   /// What is not in force though it stands in the file; nil for nothing.
   static func warning(_ configuration: Configuration) -> String? {

@@ -20,7 +20,6 @@ final class AgentPages: Sendable {
   }
 
   func add(to routes: inout WebRoutes) {
-    routes["/-/healthy"] = { _, respond in respond(.plain(200, "pilotfish is Healthy.")) }
     routes["/-/ready"] = { [self] _, respond in
       respond(
         isReady.load(ordering: .relaxed)

@@ -20,7 +20,7 @@ actor AgentReload: MetricSource {
     var effective: String
   }
 
-  private let path: String
+  private let source: ConfigurationText
   private let options: Configuration.Options
   private let logger: Logger
   private let use: @Sendable (_ new: Configuration, _ old: Configuration) throws -> Void
@@ -31,10 +31,10 @@ actor AgentReload: MetricSource {
   ///   - configuration: the one of the start.
   ///   - use: puts a configuration in the place of another; when it throws, it has changed nothing.
   init(
-    _ path: String, _ options: Configuration.Options, _ configuration: Configuration, logger: Logger,
+    _ source: ConfigurationText, _ options: Configuration.Options, _ configuration: Configuration, logger: Logger,
     use: @escaping @Sendable (_ new: Configuration, _ old: Configuration) throws -> Void
   ) {
-    self.path = path
+    self.source = source
     self.options = options
     lastOutcome = Mutex(Outcome(effective: configuration.effective))
     self.configuration = configuration
@@ -44,14 +44,17 @@ actor AgentReload: MetricSource {
 
   /// - Throws: why the file cannot be used; the configuration is still the old one then.
   func reload() throws {
-    logger.info("Loading configuration file", metadata: ["filename": "\(path)"])
+    logger.info("Loading configuration file", metadata: ["filename": "\(source.name)"])
+    if case .environment = source {
+      logger.info("\(source.name) is as it was at the start; only files that it names are read anew")
+    }
     do {
-      let new = try AgentConfiguration.load(path, options)
+      let new = try source.load(options)
       try use(new, configuration)
       configuration = new
       lastOutcome.withLock { $0 = Outcome(effective: new.effective) }
       if let warning = AgentConfiguration.warning(new) { logger.warning("\(warning)") }
-      logger.info("Completed loading of configuration file", metadata: ["filename": "\(path)"])
+      logger.info("Completed loading of configuration file", metadata: ["filename": "\(source.name)"])
     } catch {
       lastOutcome.withLock { $0.isSuccess = false }
       logger.error("Error reloading config, the old one stays", metadata: ["err": "\(error)"])

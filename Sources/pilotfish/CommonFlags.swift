@@ -47,7 +47,7 @@ enum CommonFlags {
   static let version = Flag("version", false, "Show application version.")
 
   static let all =
-    [help.definition] + CollectorRegistry.flags + Host.flags
+    [help.definition] + CollectorRegistry.flags + Host.flags + ContainerPage.flags
     + [
       telemetryPath.definition, disableExporterMetrics.definition, maxRequests.definition, goProcessors.definition,
       listenAddress.definition,

@@ -1,6 +1,7 @@
 import Exposition
 import Flags
 import Glibc
+import HTTPClient
 import HostMetrics
 import Kernel
 import Logging
@@ -17,7 +18,9 @@ enum ExporterCommand {
     let logger = CommonFlags.makeLogger(flags)
     let exporter = try Exporter(flags, logger: logger)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    let server = try await exporter.listen(routes: exporter.routes(exporter.page()), group: group)
+    let containers = try ContainerPage(flags, client: { HTTPClient(eventLoopGroup: group) }, logger: logger)
+    let server = try await exporter.listen(
+      routes: exporter.routes(exporter.page(), containers: containers), group: group)
     await Service.run(logger: logger) {
       logger.warning("SIGHUP ignored: the exporter reads its configuration at start only")
     }
@@ -68,15 +71,22 @@ struct Exporter {
       logger: logger)
   }
 
-  /// `/` and `/metrics`.
-  func routes(_ page: MetricsPage, links: [(path: String, text: String)] = []) -> WebRoutes {
+  /// `/`, `/metrics`, `/metrics/cadvisor` and `/-/healthy`.
+  ///
+  /// - Parameter links: what else `/` names.
+  func routes(
+    _ page: MetricsPage, containers: ContainerPage?, links: [(path: String, text: String)] = []
+  ) -> WebRoutes {
     let path = flags[CommonFlags.telemetryPath]
     var routes = WebRoutes()
     let landing = LandingPage.html(
       title: "Node Exporter", description: "pilotfish", version: Version.summary,
-      links: [(path, "Metrics")] + links)
+      links: [(path, "Metrics")] + (containers == nil ? [] : [(ContainerPage.path, "Containers")]) + links)
     routes["/"] = { _, respond in respond(.html(landing)) }
-    routes[path] = page.handler(maximum: flags[CommonFlags.maxRequests])
+    let maximum = flags[CommonFlags.maxRequests]
+    routes[ContainerPage.path] = containers?.handler(maximum: maximum) ?? ContainerPage.absence
+    routes["/-/healthy"] = { _, respond in respond(.text(200, "pilotfish is Healthy.")) }
+    routes[path] = page.handler(maximum: maximum)
     return routes
   }
 

@@ -9,10 +9,7 @@ import Synchronization
 import Web
 
 /// `/metrics`: what the collectors and the process itself have to show, in the format that the scraper likes best.
-final class MetricsPage: Sendable {
-  /// What a scrape may take when the scraper does not say: a second less than Prometheus' default.
-  private static let defaultTimeout: Duration = .seconds(9)
-
+final class MetricsPage: CollectedPage {
   private let runner: CollectorRunner
   private let collectors: [String: Int]
   private let requests = ScrapeRequests()
@@ -44,7 +41,7 @@ final class MetricsPage: Sendable {
     case .success(let collectors): chosen = collectors
     }
     let (format, contentType) = ExpositionFormat.negotiate(accept: request.header("accept"))
-    runner.gather(chosen, timeout: timeout(of: request)) { [self] gathering in
+    runner.gather(chosen, timeout: request.scrapeTimeout) { [self] gathering in
       let body = renderer.withLock { $0.render(gathering, as: format) }
       // What only the first scrapes run has run now.
       if scrapes.add(1, ordering: .relaxed).newValue == 2 { ProgramText.release() }
@@ -84,14 +81,6 @@ final class MetricsPage: Sendable {
       chosen.insert(index)
     }
     return .success(chosen.sorted())
-  }
-
-  /// A tenth less than what the scraper waits, so that the answer reaches it.
-  private func timeout(of request: WebRequest) -> Duration {
-    guard let text = request.header("x-prometheus-scrape-timeout-seconds"), let seconds = Double(text), seconds > 0,
-      seconds < 86400
-    else { return Self.defaultTimeout }
-    return .seconds(seconds * 0.9)
   }
 
   // MARK: Rendering
@@ -158,6 +147,17 @@ final class MetricsPage: Sendable {
           "series refused: one with the same name and labels is there already", metadata: ["family": "\(name)"])
       }
     }
+  }
+}
+
+extension WebRequest {
+  /// What a scrape may take: a tenth less than what the scraper waits, so that the answer reaches it; when it does not
+  /// say, a second less than Prometheus' default.
+  var scrapeTimeout: Duration {
+    guard let text = header("x-prometheus-scrape-timeout-seconds"), let seconds = Double(text), seconds > 0,
+      seconds < 86400
+    else { return .seconds(9) }
+    return .seconds(seconds * 0.9)
   }
 }
 

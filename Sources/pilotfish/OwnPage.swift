@@ -4,23 +4,26 @@ import HTTPClient
 import Scraping
 import Synchronization
 
-/// The agent's own `/metrics`, where a target is this very page.
-final class OwnPage: OwnMetrics {
-  private let page: MetricsPage
-  private let path: String
+/// A page whose metrics can be had without a text.
+protocol CollectedPage: Sendable {
+  /// Collects, and calls `done` once, on any thread, within about that time.
+  func collect(within time: Duration, _ done: @escaping @Sendable (CollectedMetrics) -> Void)
+}
+
+/// The agent's own pages of metrics, where a target is one of them.
+final class OwnPages: OwnMetrics {
+  private let pages: [String: any CollectedPage]
   /// `host:port` of the listeners; empty until they listen, and where a scrape must authenticate itself.
   private let listeners = Mutex<[String]>([])
 
-  init(_ page: MetricsPage, path: String) {
-    self.page = page
-    self.path = path
-  }
+  /// - Parameter pages: by their paths.
+  init(_ pages: [String: any CollectedPage]) { self.pages = pages }
 
   /// The listeners stand; they are open to everybody.
   func listen(on addresses: [String]) { listeners.withLock { $0 = addresses } }
 
   func isShown(at url: HTTPURL) -> Bool {
-    guard url.target == path else { return false }
+    guard pages[url.target] != nil else { return false }
     return listeners.withLock { $0 }.contains { listener in
       guard let colon = listener.lastIndex(of: ":"), Int(listener[listener.index(after: colon)...]) == url.port else {
         return false
@@ -34,7 +37,8 @@ final class OwnPage: OwnMetrics {
     }
   }
 
-  func collect(within time: Duration, _ done: @escaping @Sendable (CollectedMetrics) -> Void) {
+  func collect(_ url: HTTPURL, within time: Duration, _ done: @escaping @Sendable (CollectedMetrics) -> Void) {
+    guard let page = pages[url.target] else { return done(CollectedMetrics([], of: url)) }
     page.collect(within: time, done)
   }
 

@@ -1,6 +1,7 @@
 import Glibc
 
-/// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes; `pilotfish check` looks at files.
+/// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes; `pilotfish check` looks at files,
+/// `pilotfish healthcheck` at a running one.
 @main
 struct Pilotfish {
   static func main() {
@@ -14,6 +15,7 @@ struct Pilotfish {
       switch arguments.first {
       case "agent": try await AgentCommand.run(Array(arguments.dropFirst()))
       case "check": exit(CheckCommand.run(Array(arguments.dropFirst())))
+      case "healthcheck": exit(await HealthcheckCommand.run(Array(arguments.dropFirst())))
       default: try await ExporterCommand.run(arguments)
       }
       exit(0)

@@ -27,7 +27,8 @@ struct Fuzz {
   static func main() async throws {
     let run = [
       "log": LogFuzz.runLog, "answers": LogFuzz.runAnswers, "configuration": ConfigurationFuzz.run,
-      "dns": DNSFuzz.run, "aws": AWSFuzz.run, "kubernetes": KubernetesFuzz.run, "sign": SignCommand.run,
+      "dns": DNSFuzz.run, "aws": AWSFuzz.run, "ecs": ECSFuzz.run, "kubernetes": KubernetesFuzz.run,
+      "sign": SignCommand.run,
     ][CommandLine.arguments.dropFirst().first ?? ""]
     if let run {
       let flags = try FlagParser([seconds.definition, seed.definition])
