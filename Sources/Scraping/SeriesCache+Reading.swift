@@ -117,6 +117,7 @@ extension SeriesCache {
         }
         line.record = register(labels, about.metadata)
         isNew = true
+        if line.record == quota?.record { quota?.countRefusal(labels, hash) }
       } else {
         line.record = droppedRecord()
       }

@@ -28,7 +28,7 @@ package struct SeriesCache {
     /// Whether the scrape before `tracked` had stored it too.
     var wasTracked = false
     var isRefused = false
-    /// Whether this is the one record of all series that rules drop.
+    /// Whether this is the one record of all series that rules drop, or of all that the guard refuses.
     var isDropped = false
     /// Whether this is a series about the scrape itself, which stays as long as the target.
     var isPinned = false
@@ -121,6 +121,8 @@ package struct SeriesCache {
   private var values: [Double]?
   private var free: [Int32] = []
   private var dropped: Int32?
+  /// Where there is a guard: what it was asked for.
+  var quota: SeriesQuota?
   /// What the last exemplars of a series were, by its record: they are not appended again.
   private var exemplars: [Int32: [UInt64]] = [:]
   /// Since when a series counts, by its record, as far as the sink was told.
@@ -150,6 +152,11 @@ package struct SeriesCache {
     values = keepsValues ? [] : nil
   }
 
+  init(sink: any SampleSink, keepsValues: Bool, quota: SeriesQuota?) {
+    self.init(sink: sink, keepsValues: keepsValues)
+    self.quota = quota
+  }
+
   /// Parses all lines anew in the next scrape, for rules have changed; the series stay known.
   mutating func forgetLines() { lines.removeAll() }
 
@@ -169,6 +176,7 @@ package struct SeriesCache {
     cursor = 0
     hasDiverged = false
     exceeded = []
+    quota?.begin()
   }
 
   /// Stores the sample that `parser` has read, if nothing speaks against it.
@@ -177,7 +185,10 @@ package struct SeriesCache {
     _ parser: borrowing Parser, in record: Int32, _ terms: borrowing Terms, isNew: Bool, _ counts: inout Counts
   ) throws(ExpositionError) {
     let index = Int(record)
-    if records[index].isDropped { return }
+    if records[index].isDropped {
+      if record == quota?.record { countRefused(terms, &counts) }
+      return
+    }
     let timestamp = terms.honorTimestamps ? parser.timestamp : nil
     counts.kept += 1
     let isRepeated = records[index].seen == generation
@@ -220,6 +231,13 @@ package struct SeriesCache {
     if isNew, exceeded.isEmpty { counts.added += 1 }
   }
 
+  /// Counts a sample that the guard keeps out. For `sample_limit` it is one as any other.
+  private mutating func countRefused(_ terms: borrowing Terms, _ counts: inout Counts) {
+    quota?.refused += 1
+    counts.kept += 1
+    if counts.limited > terms.sampleLimit { exceeded.insert(.samples) }
+  }
+
   /// Attaches to the last sample what it carries.
   private mutating func attach(_ content: Attachment.Content) {
     attachments.append(Attachment(sample: samples.count - 1, content))
@@ -258,6 +276,7 @@ package struct SeriesCache {
       if records[index].tracked == generation &- 1 { appendMarker(index, at: time) }
       if records[index].seen != generation { release(index) }
     }
+    if let retried = quota?.finish(lines, at: time), !retried.isEmpty { lines.removeAll { retried.contains($0.hash) } }
     forgetScrape()
   }
 
@@ -312,7 +331,7 @@ package struct SeriesCache {
 
   /// Registers a series that stays until `end`; gives the number to `report` by.
   mutating func pin(_ labels: LabelSet) -> Int {
-    let index = Int(register(labels, nil))
+    let index = Int(take(labels, nil, number: SeriesQuota.none))
     records[index].isPinned = true
     forgetScrape()
     recordBySeries = [:]
@@ -346,6 +365,16 @@ package struct SeriesCache {
       release(index)
     }
     lines = []
+    quota?.end()
+  }
+
+  /// The series that the last scrape showed; while one comes in parts, also those of the scrape before.
+  func activeSeries() -> [SeriesID] {
+    let since = parts == nil ? generation : generation &- 1
+    return records.compactMap { record in
+      let isActive = record.isPinned ? record.lastTimestamp > .min : record.seen >= since
+      return isActive && !record.isFree && !record.isRefused ? record.series : nil
+    }
   }
 
   /// The last sample of each series, as far as it is not older: none of those that have ended, and no histograms.
@@ -362,18 +391,24 @@ package struct SeriesCache {
 
   // MARK: Records
 
-  /// The record of a label set, which may be known in another spelling.
+  /// The record of a label set, which may be known in another spelling; that of all refused ones when the guard has no
+  /// room for it.
   mutating func register(_ labels: LabelSet, _ metadata: MetricMetadata?) -> Int32 {
+    guard quota != nil else { return take(labels, metadata, number: SeriesQuota.none) }
+    let number = quota?.take(labels)
+    if number == nil, !isKnown(labels) { return refusedRecord() }
+    return take(labels, metadata, number: number ?? SeriesQuota.none)
+  }
+
+  /// - Parameter number: by which the guard knows the series.
+  private mutating func take(_ labels: LabelSet, _ metadata: MetricMetadata?, number: UInt32) -> Int32 {
     let series = sink.register(labels, metadata)
     if let series {
-      if recordBySeries.isEmpty {
-        for index in records.indices where !records[index].isFree && !records[index].isRefused {
-          recordBySeries[records[index].series] = Int32(truncatingIfNeeded: index)
-        }
-      }
+      indexSeries()
       if let known = recordBySeries[series] {
         // The sink counts registrations; one is enough.
         released.append(series)
+        quota?.giveBack(number)
         return known
       }
     }
@@ -389,27 +424,57 @@ package struct SeriesCache {
       records.append(record)
       values?.append(.staleMarker)
     }
-    if let series { recordBySeries[series] = index }
+    if let series {
+      recordBySeries[series] = index
+      quota?.set(number, of: Int(index))
+    } else {
+      quota?.giveBack(number)
+    }
     created.append(index)
     return index
   }
 
+  private mutating func indexSeries() {
+    guard recordBySeries.isEmpty else { return }
+    for index in records.indices where !records[index].isFree && !records[index].isRefused {
+      recordBySeries[records[index].series] = Int32(truncatingIfNeeded: index)
+    }
+  }
+
+  /// Whether the target has the series already.
+  private mutating func isKnown(_ labels: LabelSet) -> Bool {
+    guard let series = sink.find(labels) else { return false }
+    indexSeries()
+    return recordBySeries[series] != nil
+  }
+
   /// The record of all series that rules drop.
   mutating func droppedRecord() -> Int32 {
-    if let known = dropped { return known }
-    var record = Record(series: SeriesID(rawValue: 0))
-    record.isRefused = true
-    record.isDropped = true
-    record.isPinned = true
-    let index = Int32(truncatingIfNeeded: records.count)
-    records.append(record)
-    values?.append(.staleMarker)
+    let index = dropped ?? addDroppedRecord()
     dropped = index
     return index
   }
 
+  /// The record of all series that the guard refuses.
+  private mutating func refusedRecord() -> Int32 {
+    let index = quota?.record ?? addDroppedRecord()
+    quota?.record = index
+    return index
+  }
+
+  private mutating func addDroppedRecord() -> Int32 {
+    var record = Record(series: SeriesID(rawValue: 0))
+    record.isRefused = true
+    record.isDropped = true
+    record.isPinned = true
+    records.append(record)
+    values?.append(.staleMarker)
+    return Int32(truncatingIfNeeded: records.count - 1)
+  }
+
   private mutating func release(_ index: Int) {
     if !records[index].isRefused { released.append(records[index].series) }
+    quota?.giveBack(record: index)
     records[index].isFree = true
     if !exemplars.isEmpty { exemplars[Int32(truncatingIfNeeded: index)] = nil }
     if !starts.isEmpty { starts[Int32(truncatingIfNeeded: index)] = nil }
