@@ -122,7 +122,8 @@ public struct CostSurvey: Sendable {
     let step = max((series + mostSeries - 1) / mostSeries, 1)
     var examined = 0
     for source in sources {
-      let chosen = step == 1 ? source.series : stride(from: 0, to: source.series.count, by: step).map { source.series[$0] }
+      let chosen =
+        step == 1 ? source.series : stride(from: 0, to: source.series.count, by: step).map { source.series[$0] }
       let weight = chosen.isEmpty ? 0 : Double(source.series.count) / Double(chosen.count)
       let samples = 86_400 / max(source.interval / .seconds(1), 0.001)
       var known = 0

@@ -95,9 +95,12 @@ public final class SeriesGuard: Sendable {
   /// A few names, and how often each was met.
   private struct Names {
     private static let limit = 20
+    /// A name may be as long as a target likes.
+    private static let mostScalars = 100
     private var counts: [String: Int] = [:]
 
     mutating func count(_ name: String) {
+      let name = name.utf8.count <= Self.mostScalars ? name : String(name.unicodeScalars.prefix(Self.mostScalars)) + "…"
       if counts.count < Self.limit || counts[name] != nil { counts[name, default: 0] += 1 }
     }
 
@@ -298,7 +301,8 @@ extension SeriesGuard: MetricSource {
   private static let families: [(family: MetricFamily, value: @Sendable (Standing) -> Double)] = [
     (
       .counter(
-        "pilotfish_guard_refused_series_total", "New series refused because their job or metric name was at its ceiling.",
+        "pilotfish_guard_refused_series_total",
+        "New series refused because their job or metric name was at its ceiling.",
         ["scrape_job"]),
       { Double($0.refused) }
     ),
