@@ -104,7 +104,9 @@ let package = Package(
     system("CNettle", pkgConfig: "nettle", apt: "nettle-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
-    tests(of: "Billing", ["RemoteWrite", "Scraping", "Discovery", "Relabeling", "Exposition", "Bytes", log] + nio),
+    tests(
+      of: "Billing",
+      ["RemoteWrite", "Scraping", "Discovery", "Configuration", "Relabeling", "YAML", "Exposition", "Bytes", log] + nio),
     tests(of: "Web", ["Secrets", "YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),

@@ -76,7 +76,7 @@ extension CostTable {
     return ([title] + lines + rest).joined(separator: "\n") + "\n"
   }
 
-  public func isNumeric(_ column: Int) -> Bool {
+  private func isNumeric(_ column: Int) -> Bool {
     ["Series", "Samples/day", "Kept out", "Refused so far"].contains(columns[column])
       || columns[column].hasSuffix("/month")
   }

@@ -124,7 +124,7 @@ enum AmpCostCommand {
       response = try await client.send(
         request, limits: HTTPLimits(timeout: question.timeout, bodyBytes: sizeLimit))
     } catch {
-      throw CheckFault("no agent answers at \(question.url): \(error); --agent says where it listens")
+      throw CheckFault("no agent answers: \(error); --agent says where it listens")
     }
     let body = Array(response.body.readableBytesView)
     let answer = try? JSONValue(parsing: body.span.bytes)
