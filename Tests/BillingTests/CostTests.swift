@@ -49,6 +49,13 @@ private func remote(_ name: String, _ rules: [RelabelRule] = []) -> CostSurvey.R
     name: name, url: "https://\(name)/", rules: RelabelRules(rules), texts: rules.map(\.definition.regex))
 }
 
+private func sum(_ table: CostReport.Table) -> CostReport.Amount {
+  table.rows.reduce(into: CostReport.Amount()) { sum, row in
+    sum.series += row.amount.series
+    sum.samplesPerDay += row.amount.samplesPerDay
+  }
+}
+
 private let sources = [
   source("web", "a", seconds: 15, 0..<100), source("web", "b", seconds: 15, 100..<150),
   source("db", "c", seconds: 60, 150..<200),
@@ -64,15 +71,16 @@ private let sources = [
     #expect(all.jobs.rows.map(\.name) == ["web", "db"] && all.jobs.rows.map(\.amount.series) == [150, 50])
     #expect(all.targets.rows.map(\.name) == ["a", "b", "c"] && all.targets.rows[0].job == "web")
     #expect(all.metrics.rows.count == 10 && all.metrics.rows.allSatisfy { $0.amount.series == 20 })
-    #expect(all.metrics.rows.reduce(0) { $0 + $1.amount.samplesPerDay } == all.total.samplesPerDay)
+    #expect(sum(all.metrics).samplesPerDay == all.total.samplesPerDay)
 
     let some = report.remotes[1]
     #expect(some.rules.map(\.dropped.series) == [40, 0, 88], "of what the first rules left")
     #expect(some.total.series == 200 - 128)
     let dropped = some.rules.reduce(0) { $0 + $1.dropped.samplesPerDay }
     #expect(some.total.samplesPerDay + dropped == all.total.samplesPerDay)
-    #expect(some.metrics.rows.map(\.name).allSatisfy { !["name_0", "name_1"].contains($0) })
-    #expect(some.jobs.rows.reduce(0) { $0 + $1.amount.series } == some.total.series)
+    let shown = Set(some.metrics.rows.map(\.name))
+    #expect(shown.isDisjoint(with: ["name_0", "name_1"]) && shown.count == 8)
+    #expect(sum(some.jobs) == some.total)
     #expect(report.remote(named: nil)?.name == "all" && report.remote(named: "some")?.name == "some")
     #expect(report.remote(named: "none") == nil)
   }
@@ -91,7 +99,8 @@ private let sources = [
     #expect(report.remotes.count == 1 && report.remote(named: nil)?.total.series == 200)
     let nothing = await CostSurvey(labels: FakeLabels()).report([], [])
     #expect(nothing.remote(named: nil)?.total == CostReport.Amount())
-    #expect(CostDocument(nothing).tables(top: 5).allSatisfy(\.rows.isEmpty))
+    let rows = CostDocument(nothing).tables(top: 5).flatMap(\.rows)
+    #expect(rows.isEmpty)
   }
 
   /// Of many series some are looked at; totals are right all the same, and parts nearly.
@@ -102,8 +111,10 @@ private let sources = [
     #expect(report.series == 90_003 && report.examined <= 1002)
     #expect(report.remotes[0].total.series == 90_003)
     #expect(report.remotes[0].targets.rows.map(\.amount.series) == [90_000, 3])
-    #expect((report.remotes[1].rules[0].dropped.series - 90_000.0 / 7).magnitude < 500)
-    #expect(CostDocument(report).notes.contains { $0.contains("of 90003 series were looked at") })
+    let dropped = report.remotes[1].rules[0].dropped.series
+    #expect((dropped - 90_000.0 / 7).magnitude < 500)
+    let notes = CostDocument(report).notes.joined()
+    #expect(notes.contains("of 90003 series were looked at"))
   }
 
   @Test func manyNamesAreBounded() async {
@@ -112,7 +123,8 @@ private let sources = [
     let report = await CostSurvey(labels: labels).report([source("j", "i", seconds: 1, 0..<count)], [remote("r")])
     let metrics = report.remotes[0].metrics
     #expect(metrics.count == CostSurvey.mostNames + 1)
-    #expect(metrics.rows.first { $0.name == CostSurvey.otherNames }?.amount.series == 9)
+    let others = metrics.rows.first { $0.name == CostSurvey.otherNames }
+    #expect(others?.amount.series == 9)
   }
 
   /// What an agent serves is what the command shows.
@@ -157,7 +169,8 @@ private let sources = [
     let whole = document.cost(remote)
     #expect((whole - remote.total.samplesPerMonth / 10e6 * 0.9).magnitude < 1e-9)
     for table in [remote.jobs, remote.targets, remote.metrics] {
-      #expect((table.rows.reduce(0) { $0 + document.cost($1.amount, of: remote) } - whole).magnitude < 1e-9)
+      let parts = table.rows.map { document.cost($0.amount, of: remote) }.reduce(0, +)
+      #expect((parts - whole).magnitude < 1e-9)
     }
     let saving = document.saving(remote.rules[0], of: remote)
     #expect((saving - remote.rules[0].dropped.samplesPerMonth / 10e6 * 0.9).magnitude < 1e-9)
@@ -167,7 +180,8 @@ private let sources = [
     let account = CostAccount { CostReport(remotes: [], series: Int.random(in: 0..<(.max)), examined: 0) }
     async let one = account.report()
     async let other = account.report()
-    #expect(await one == other)
+    let (first, second) = await (one, other)
+    #expect(first == second)
   }
 
   /// An agent in process: figures of what it scrapes and sends.
@@ -205,7 +219,7 @@ private let sources = [
   }
 }
 
-extension RemoteStorage: @retroactive SeriesLabels {}
+extension RemoteStorage: SeriesLabels {}
 
 /// Answers the same to all.
 private struct FixedFetcher: ScrapeFetcher {
