@@ -114,6 +114,15 @@ public struct CostSurvey: Sendable {
     }
   }
 
+  /// One of each so many, each time another one of them: exposed series repeat themselves at regular distances.
+  private static func choice(of series: [SeriesID], _ step: Int) -> [SeriesID] {
+    stride(from: 0, to: series.count, by: step).map { start in
+      let length = UInt64(min(step, series.count - start))
+      let mixed = (UInt64(start) &+ 1) &* 0x9e37_79b9_7f4a_7c15
+      return series[start + Int(((mixed >> 32) &* length) >> 32)]
+    }
+  }
+
   /// Looks at all targets; without remotes for one that takes everything.
   public func report(_ sources: [Source], _ remotes: [Remote]) async -> CostReport {
     let all = remotes.isEmpty ? [Remote(name: "", url: "", rules: RelabelRules(), texts: [])] : remotes
@@ -122,8 +131,7 @@ public struct CostSurvey: Sendable {
     let step = max((series + mostSeries - 1) / mostSeries, 1)
     var examined = 0
     for source in sources {
-      let chosen =
-        step == 1 ? source.series : stride(from: 0, to: source.series.count, by: step).map { source.series[$0] }
+      let chosen = step == 1 ? source.series : Self.choice(of: source.series, step)
       let weight = chosen.isEmpty ? 0 : Double(source.series.count) / Double(chosen.count)
       let samples = 86_400 / max(source.interval / .seconds(1), 0.001)
       var known = 0

@@ -53,7 +53,7 @@ func tiers(_ samples: Double, _ others: Double, _ cost: Double) {
     "samples_ingested[1].up_to: must be greater than where the tier begins"
   ),
   ("samples_ingested: [{per_10_million: 1, up_to: .inf}, {per_10_million: 1}]", "[0].up_to: must be greater"),
-  ("price: 5", "price: unknown key"), ("[", "1:2"),
+  ("price: 5", "price: unknown key"), ("a: [", "p.yml:2:1"),
 ])
 func refusesPrices(_ text: String, _ fault: String) {
   let error = #expect(throws: ConfigurationError.self) { try AMPPrices(Array(text.utf8), file: "p.yml") }

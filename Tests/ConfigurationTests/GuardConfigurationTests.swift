@@ -31,7 +31,7 @@ private func guardConfiguration(_ text: String) throws -> GuardConfiguration {
 
 @Test(arguments: [
   ("job: []", "1:1: job: unknown key, did you mean jobs?"),
-  ("jobs: 5", "1:7: jobs: expected a list, found a number"),
+  ("jobs: 5", "1:7: jobs: expected a list, found"),
   ("jobs: [{max_series: 5}]", "jobs[0].job_name: is missing"),
   ("jobs: [{job_name: ''}]", "jobs[0].job_name: is missing"),
   ("jobs: [{job_name: a}]", "jobs[0]: no ceiling"),
