@@ -62,7 +62,7 @@ extension CostDocument {
 extension CostTable {
   /// Columns in line; numbers to the right, as far as their headings say so.
   public var text: String {
-    let all = [columns] + rows
+    let all = [columns] + rows.map { $0.map(Self.harmless) }
     let widths = columns.indices.map { column in all.map { $0[column].unicodeScalars.count }.max() ?? 0 }
     let lines = all.map { row in
       var line = ""
@@ -74,6 +74,18 @@ extension CostTable {
     }
     let rest = left > 0 ? ["… and \(left) more: --top=N shows them"] : []
     return ([title] + lines + rest).joined(separator: "\n") + "\n"
+  }
+
+  /// A target names its metrics as it likes: nothing of that is a command to a terminal.
+  private static func harmless(_ cell: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        cell.unicodeScalars.map { scalar in
+          switch scalar.properties.generalCategory {
+          case .control, .format, .lineSeparator, .paragraphSeparator: "\u{fffd}"
+          default: scalar
+          }
+        }))
   }
 
   private func isNumeric(_ column: Int) -> Bool {

@@ -162,6 +162,18 @@ private let sources = [
     _ = document.json(top: 10).text
   }
 
+  @Test func tablesAreInLine() {
+    let table = CostTable(
+      title: "T", columns: ["Metric", "Series", "USD/month"],
+      rows: [["up", "1,000", "0.50"], ["a\u{1b}[31m\n\u{202e}é", "7", "12.00"]], left: 3)
+    let lines = table.text.split(separator: "\n").map(String.init)
+    #expect(
+      lines == [
+        "T", "Metric     Series  USD/month", "up          1,000       0.50", "a�[31m��é       7      12.00",
+        "… and 3 more: --top=N shows them",
+      ])
+  }
+
   @Test func moneyIsSharedOut() async throws {
     let report = await CostSurvey(labels: FakeLabels()).report(sources, [remote("r", [try drop("name_[01]")])])
     let document = CostDocument(report, accountSamples: 40e6)
