@@ -45,12 +45,13 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics",
+        "Billing", "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics",
         "ContainerMetrics", "AWS", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes",
         log,
       ] + nio,
       swiftSettings: swift),
 
+    floor("Billing", ["Web", "Scraping", "Relabeling", "YAML", "Exposition", "Bytes"]),
     floor("Web", ["Secrets", "YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor(
@@ -105,6 +106,9 @@ let package = Package(
     system("CNettle", pkgConfig: "nettle", apt: "nettle-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
+    tests(
+      of: "Billing",
+      ["RemoteWrite", "Scraping", "Discovery", "Configuration", "Relabeling", "YAML", "Exposition", "Bytes", log] + nio),
     tests(of: "Web", ["Secrets", "YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),

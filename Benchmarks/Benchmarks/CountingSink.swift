@@ -9,6 +9,7 @@ final class CountingSink: SampleSink {
     SeriesID(rawValue: count.add(1, ordering: .relaxed).newValue)
   }
 
+  func find(_ labels: LabelSet) -> SeriesID? { nil }
   func release(_ series: [SeriesID]) {}
   func append(_ samples: [Sample], _ attachments: [Attachment]) {}
 }

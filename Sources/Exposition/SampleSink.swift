@@ -76,6 +76,9 @@ public protocol SampleSink: Sendable {
   /// said of the family holds. Nil when the sink refuses the series; it has counted that.
   func register(_ labels: LabelSet, _ metadata: MetricMetadata?) -> SeriesID?
 
+  /// The number of a series that is registered with equal labels; nil when none is, and then none is registered.
+  func find(_ labels: LabelSet) -> SeriesID?
+
   /// The scraper appends to these series no more. Samples appended before are still delivered.
   func release(_ series: [SeriesID])
 

@@ -239,6 +239,10 @@ public final class RemoteStorage: SampleSink, MetricSource {
     store.withIntake { $0.register(labels, metadata) }
   }
 
+  public func find(_ labels: LabelSet) -> SeriesID? {
+    store.withIntake { $0.table.find(labels).map(SeriesID.init(rawValue:)) }
+  }
+
   public func release(_ series: [SeriesID]) {
     store.withIntake { intake in
       for series in series { intake.release(series.rawValue) }
@@ -275,6 +279,9 @@ public final class RemoteStorage: SampleSink, MetricSource {
       }
     }
   }
+
+  /// The receivers and their rules, in no certain order.
+  public var remotes: [RemoteWriteOptions] { senders.map(\.options) }
 
   // MARK: MetricSource
 

@@ -126,14 +126,14 @@ extension SeriesCache {
   /// The record of a series that is not known yet and is a part of the histogram with `labels`; nil beyond the limit of
   /// samples.
   mutating func newPart<Parser: ExpositionParser & ~Copyable & ~Escapable>(
-    _ meaning: ClassicHistogram.Part, _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool,
-    _ counts: inout Counts
+    _ meaning: ClassicHistogram.Part, _ parser: borrowing Parser, _ hash: SeriesHash, _ terms: Terms,
+    isNew: inout Bool, _ counts: inout Counts
   ) throws(ExpositionError) -> Int32? {
-    guard let histogram = try recordOfHistogram(terms, &counts) else { return nil }
+    guard let histogram = try recordOfHistogram(hash, terms, &counts) else { return nil }
     var series: Int32 = -1
     if terms.conversion == .besideClassic {
       if let about = try readLabels(parser, terms) {
-        guard let record = newRecord(about.metadata, terms, isNew: &isNew, &counts) else { return nil }
+        guard let record = newRecord(about.metadata, hash, terms, isNew: &isNew, &counts) else { return nil }
         series = record
       } else {
         series = droppedRecord()
@@ -142,14 +142,16 @@ extension SeriesCache {
     return conversion.add(HistogramConversion.Part(meaning: meaning, histogram: histogram, series: series))
   }
 
-  private mutating func recordOfHistogram(_ terms: Terms, _ counts: inout Counts) throws(ExpositionError) -> Int32? {
+  private mutating func recordOfHistogram(
+    _ hash: SeriesHash, _ terms: Terms, _ counts: inout Counts
+  ) throws(ExpositionError) -> Int32? {
     if let record = conversion.record, conversion.labels == labels { return record }
     conversion.labels = labels
     conversion.record = nil
     if let about = try completeLabels(terms) {
       var isNew = false
       let known = createdCount
-      conversion.record = newRecord(about.metadata, terms, isNew: &isNew, &counts)
+      conversion.record = newRecord(about.metadata, hash, terms, isNew: &isNew, &counts)
       if createdCount > known { conversion.newHistogram = conversion.record }
     } else {
       conversion.record = droppedRecord()

@@ -21,6 +21,7 @@ final class ScrapeLoop: @unchecked Sendable {
     let offsetSeed: UInt64
     let bodyLimit: Int
     let keepsValues: Bool
+    let warden: SeriesGuard?
     let metadataLists = MetadataLists()
   }
 
@@ -65,7 +66,8 @@ final class ScrapeLoop: @unchecked Sendable {
     shown = Mutex(TargetStatus(target: target))
     scraper = TargetScraper(
       labels: target.labels, sink: environment.sink, metrics: environment.metrics,
-      metadataLists: environment.metadataLists, scratch: scratch, keepsValues: environment.keepsValues)
+      metadataLists: environment.metadataLists, scratch: scratch, keepsValues: environment.keepsValues,
+      quota: environment.warden.map { SeriesQuota($0, target) })
   }
 
   // MARK: From other threads
@@ -94,6 +96,11 @@ final class ScrapeLoop: @unchecked Sendable {
   }
 
   func endFederation() { eventLoop.execute { self.scraper.letGo() } }
+
+  /// Gives the series that the last scrape showed to `done`, on the event loop.
+  func activeSeries(_ done: @escaping @Sendable ([SeriesID]) -> Void) {
+    eventLoop.execute { done(self.hasEnded ? [] : self.scraper.cache.activeSeries()) }
+  }
 
   /// Parses all lines anew in the next scrape.
   func forgetLines() { eventLoop.execute { self.mustForgetLines = true } }
@@ -128,6 +135,7 @@ final class ScrapeLoop: @unchecked Sendable {
   private func change(to target: Target) {
     let old = wanted
     wanted = target
+    scraper.follow(target)
     fetch = nil
     if old.honorLabels != target.honorLabels || old.metricRelabelRules != target.metricRelabelRules
       || old.limits != target.limits || old.names != target.names

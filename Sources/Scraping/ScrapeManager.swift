@@ -49,9 +49,11 @@ public final class ScrapeManager: Sendable {
   ///   - hostname, externalLabels: decide, with the target, when in the interval a target is scraped; so two
   ///     replicas scrape at different moments.
   ///   - keepsValues: whether the last values are kept, for `federate`: 8 bytes a series.
+  ///   - warden: refuses new series over its ceilings; nil: all are taken.
   public init(
     sink: any SampleSink, fetcher: any ScrapeFetcher, group: any EventLoopGroup, userAgent: String, hostname: String,
-    externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit, keepsValues: Bool = false
+    externalLabels: LabelSet = LabelSet(), bodyLimit: Int = ScrapeManager.defaultBodyLimit, keepsValues: Bool = false,
+    warden: SeriesGuard? = nil
   ) {
     workers = group.makeIterator().map { ($0, ScrapeScratch()) }
     var seed = FNV1a()
@@ -64,7 +66,7 @@ public final class ScrapeManager: Sendable {
     }
     environment = ScrapeLoop.Environment(
       sink: sink, fetcher: fetcher, metrics: ScrapeMetrics(), userAgent: userAgent, offsetSeed: seed.value,
-      bodyLimit: bodyLimit, keepsValues: keepsValues)
+      bodyLimit: bodyLimit, keepsValues: keepsValues, warden: warden)
   }
 
   /// Makes these the targets: new ones are scraped from their next moment on, those that are gone get staleness
@@ -206,6 +208,19 @@ public final class ScrapeManager: Sendable {
   public func metadata() -> [MetricMetadata] {
     let loops = state.withLock { $0.loops }
     return loops.flatMap { $0.status.metadata.map(\.metadata) }
+  }
+
+  /// The series that each target's last scrape showed, which are those that its next one will most likely store; series
+  /// about the scrape included, those that were dropped or refused not.
+  public func activeSeries() async -> [(target: Target, series: [SeriesID])] {
+    var all: [(target: Target, series: [SeriesID])] = []
+    for loop in allLoops() {
+      let series = await withCheckedContinuation { continuation in
+        loop.activeSeries { continuation.resume(returning: $0) }
+      }
+      if !series.isEmpty { all.append((loop.target, series)) }
+    }
+    return all
   }
 
   /// How all targets fare, ordered by job and URL.

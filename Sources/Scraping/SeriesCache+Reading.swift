@@ -119,7 +119,7 @@ extension SeriesCache {
       if position >= 0 { cursor = Int(position) + 1 }
     } else {
       parses += 1
-      guard let record = try newRecord(parser, terms, isNew: &isNew, &counts) else { return nil }
+      guard let record = try newRecord(parser, hash, terms, isNew: &isNew, &counts) else { return nil }
       line.record = record
       // Below zero: a line of this scrape.
       lineByHash[hash] = Int32(truncatingIfNeeded: -1 - nextLines.count)
@@ -130,18 +130,18 @@ extension SeriesCache {
 
   /// The record of a series that is not known yet.
   private mutating func newRecord<Parser: ExpositionParser & ~Copyable & ~Escapable>(
-    _ parser: borrowing Parser, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
+    _ parser: borrowing Parser, _ hash: SeriesHash, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
   ) throws(ExpositionError) -> Int32? {
     if terms.conversion != .none, let meaning = readPart(parser) {
-      return try newPart(meaning, parser, terms, isNew: &isNew, &counts)
+      return try newPart(meaning, parser, hash, terms, isNew: &isNew, &counts)
     }
     guard let about = try readLabels(parser, terms) else { return droppedRecord() }
-    return newRecord(about.metadata, terms, isNew: &isNew, &counts)
+    return newRecord(about.metadata, hash, terms, isNew: &isNew, &counts)
   }
 
-  /// The record of a series with `labels`; nil beyond the limit of samples.
+  /// The record of a series with `labels`, whose line has this fingerprint; nil beyond the limit of samples.
   mutating func newRecord(
-    _ metadata: MetricMetadata?, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
+    _ metadata: MetricMetadata?, _ hash: SeriesHash, _ terms: Terms, isNew: inout Bool, _ counts: inout Counts
   ) -> Int32? {
     guard counts.limited < terms.sampleLimit else {
       exceeded.insert(.samples)
@@ -149,7 +149,9 @@ extension SeriesCache {
       return nil
     }
     isNew = true
-    return register(labels, metadata)
+    let record = register(labels, metadata)
+    if record == quota?.record { quota?.countRefusal(labels, hash) }
+    return record
   }
 
   /// Sets `labels` to those under which the series is stored; gives what the target says of its family, if it says

@@ -104,6 +104,8 @@ package struct SeriesCache {
   private var shown: [Sample]?
   private var free: [Int32] = []
   private var dropped: Int32?
+  /// Where there is a guard: what it was asked for.
+  var quota: SeriesQuota?
   /// What the last exemplars of a series were, by its record: they are not appended again.
   private(set) var exemplars: [Int32: [UInt64]] = [:]
   /// Since when a series counts, by its record, as far as the sink was told.
@@ -136,6 +138,11 @@ package struct SeriesCache {
     values = keepsValues ? [] : nil
   }
 
+  init(sink: any SampleSink, keepsValues: Bool, quota: SeriesQuota?) {
+    self.init(sink: sink, keepsValues: keepsValues)
+    self.quota = quota
+  }
+
   /// Parses all lines anew in the next scrape, for rules have changed; the series stay known.
   mutating func forgetLines() { lines.removeAll() }
 
@@ -157,6 +164,7 @@ package struct SeriesCache {
     hasDiverged = false
     exceeded = []
     conversion.begin()
+    quota?.begin()
   }
 
   /// Stores a sample, such as `parser` has read, if nothing speaks against it.
@@ -165,7 +173,10 @@ package struct SeriesCache {
     _ parser: borrowing Parser, in record: Int32, _ terms: borrowing Terms, isNew: Bool, _ counts: inout Counts
   ) throws(ExpositionError) {
     let index = Int(record)
-    if records[index].isDropped { return }
+    if records[index].isDropped {
+      if record == quota?.record { countRefused(terms, &counts) }
+      return
+    }
     let timestamp = terms.honorTimestamps ? parser.timestamp : nil
     counts.kept += 1
     let isRepeated = records[index].seen == generation
@@ -206,6 +217,13 @@ package struct SeriesCache {
     if let start = parser.start, starts.updateValue(start, forKey: record) != start { attach(.start(start)) }
     if parser.exemplarCount > 0 { try attachExemplars(of: parser, to: record, at: sampleTime) }
     if isNew, exceeded.isEmpty { counts.added += 1 }
+  }
+
+  /// Counts a sample that the guard keeps out. For `sample_limit` it is one as any other.
+  private mutating func countRefused(_ terms: borrowing Terms, _ counts: inout Counts) {
+    quota?.refused += 1
+    counts.kept += 1
+    if counts.limited > terms.sampleLimit { exceeded.insert(.samples) }
   }
 
   /// Attaches to the last sample what it carries.
@@ -259,6 +277,7 @@ package struct SeriesCache {
       if !isSeen { records[index].seen = .none }
       if records[index].tracked != generation { records[index].tracked = .none }
     }
+    retryRefused(at: time)
     forgetScrape()
   }
 
@@ -292,6 +311,21 @@ package struct SeriesCache {
     forgetScrape()
   }
 
+  /// Forgets the lines whose series the guard has refused, when there may be room for them: the next scrape parses them
+  /// anew.
+  private mutating func retryRefused(at time: Int64) {
+    guard let refused = quota?.record, quota?.finish(at: time) == true else { return }
+    let parts = conversion.parts
+    var retried: Set<SeriesHash> = []
+    lines.removeAll { line in
+      let part = line.record < 0 ? parts[Int(~line.record)] : nil
+      let isRefused = part.map { $0.histogram == refused || $0.series == refused } ?? (line.record == refused)
+      if isRefused { retried.insert(line.hash) }
+      return isRefused
+    }
+    quota?.retried = retried
+  }
+
   private mutating func forgetScrape() {
     parts = nil
     shown = nil
@@ -315,7 +349,7 @@ package struct SeriesCache {
 
   /// Registers a series that stays until `end`; gives the number to `report` by.
   mutating func pin(_ labels: LabelSet) -> Int {
-    let index = Int(register(labels, nil))
+    let index = Int(take(labels, nil, number: SeriesQuota.none))
     records[index].isPinned = true
     forgetScrape()
     recordBySeries = [:]
@@ -349,6 +383,17 @@ package struct SeriesCache {
       release(index)
     }
     lines = []
+    quota?.end()
+  }
+
+  /// The series that the last scrape showed; while one comes in parts, also those of the scrape before.
+  func activeSeries() -> [SeriesID] {
+    let isBetweenScrapes = parts == nil
+    return records.compactMap { record in
+      let isSeen = record.seen == generation || !isBetweenScrapes && record.seen == previous
+      let isActive = record.isPinned ? record.lastTimestamp > .min : isSeen
+      return isActive && !record.isFree && !record.isRefused ? record.series : nil
+    }
   }
 
   /// Keeps what the last scrape has shown until this one is at its end.
@@ -369,18 +414,24 @@ package struct SeriesCache {
 
   // MARK: Records
 
-  /// The record of a label set, which may be known in another spelling.
+  /// The record of a label set, which may be known in another spelling; that of all refused ones when the guard has no
+  /// room for it.
   mutating func register(_ labels: LabelSet, _ metadata: MetricMetadata?) -> Int32 {
+    guard quota != nil else { return take(labels, metadata, number: SeriesQuota.none) }
+    let number = quota?.take(labels)
+    if number == nil, !isKnown(labels) { return refusedRecord() }
+    return take(labels, metadata, number: number ?? SeriesQuota.none)
+  }
+
+  /// - Parameter number: by which the guard knows the series.
+  private mutating func take(_ labels: LabelSet, _ metadata: MetricMetadata?, number: UInt32) -> Int32 {
     let series = sink.register(labels, metadata)
     if let series {
-      if recordBySeries.isEmpty {
-        for index in records.indices where !records[index].isFree && !records[index].isRefused {
-          recordBySeries[records[index].series] = Int32(truncatingIfNeeded: index)
-        }
-      }
+      indexSeries()
       if let known = recordBySeries[series] {
         // The sink counts registrations; one is enough.
         released.append(series)
+        quota?.giveBack(number)
         return known
       }
     }
@@ -396,27 +447,57 @@ package struct SeriesCache {
       records.append(record)
       values?.append(.staleMarker)
     }
-    if let series { recordBySeries[series] = index }
+    if let series {
+      recordBySeries[series] = index
+      quota?.set(number, of: Int(index))
+    } else {
+      quota?.giveBack(number)
+    }
     created.append(index)
     return index
   }
 
+  private mutating func indexSeries() {
+    guard recordBySeries.isEmpty else { return }
+    for index in records.indices where !records[index].isFree && !records[index].isRefused {
+      recordBySeries[records[index].series] = Int32(truncatingIfNeeded: index)
+    }
+  }
+
+  /// Whether the target has the series already.
+  private mutating func isKnown(_ labels: LabelSet) -> Bool {
+    guard let series = sink.find(labels) else { return false }
+    indexSeries()
+    return recordBySeries[series] != nil
+  }
+
   /// The record of all series that rules drop.
   mutating func droppedRecord() -> Int32 {
-    if let known = dropped { return known }
-    var record = Record(series: SeriesID(rawValue: 0))
-    record.isRefused = true
-    record.isDropped = true
-    record.isPinned = true
-    let index = Int32(truncatingIfNeeded: records.count)
-    records.append(record)
-    values?.append(.staleMarker)
+    let index = dropped ?? addDroppedRecord()
     dropped = index
     return index
   }
 
+  /// The record of all series that the guard refuses.
+  private mutating func refusedRecord() -> Int32 {
+    let index = quota?.record ?? addDroppedRecord()
+    quota?.record = index
+    return index
+  }
+
+  private mutating func addDroppedRecord() -> Int32 {
+    var record = Record(series: SeriesID(rawValue: 0))
+    record.isRefused = true
+    record.isDropped = true
+    record.isPinned = true
+    records.append(record)
+    values?.append(.staleMarker)
+    return Int32(truncatingIfNeeded: records.count - 1)
+  }
+
   private mutating func release(_ index: Int) {
     if !records[index].isRefused { released.append(records[index].series) }
+    quota?.giveBack(record: index)
     records[index].isFree = true
     if !exemplars.isEmpty { exemplars[Int32(truncatingIfNeeded: index)] = nil }
     if !starts.isEmpty { starts[Int32(truncatingIfNeeded: index)] = nil }

@@ -39,7 +39,7 @@ extension SeriesCache {
       get { self[.isRefused] }
       set { self[.isRefused] = newValue }
     }
-    /// Whether this is the one record of all series that rules drop.
+    /// Whether this is the one record of all series that rules drop, or of all that the guard refuses.
     var isDropped: Bool {
       get { self[.isDropped] }
       set { self[.isDropped] = newValue }

@@ -68,14 +68,14 @@ struct TargetScraper {
 
   init(
     labels: LabelSet, sink: any SampleSink, metrics: ScrapeMetrics, metadataLists: MetadataLists = MetadataLists(),
-    scratch: ScrapeScratch = ScrapeScratch(), keepsValues: Bool = false
+    scratch: ScrapeScratch = ScrapeScratch(), keepsValues: Bool = false, quota: SeriesQuota? = nil
   ) {
     self.scratch = scratch
     self.metadataLists = metadataLists
     self.sink = sink
     self.metrics = metrics
     self.labels = labels
-    cache = SeriesCache(sink: sink, keepsValues: keepsValues)
+    cache = SeriesCache(sink: sink, keepsValues: keepsValues, quota: quota)
     pinReports(withExtra: false)
   }
 
@@ -91,6 +91,9 @@ struct TargetScraper {
       pinned.append(cache.pin(labels))
     }
   }
+
+  /// The target's job or interval may be another one now.
+  mutating func follow(_ target: Target) { cache.quota?.follow(target) }
 
   /// Parses all lines anew in the next scrape, for the target's rules have changed.
   mutating func forgetLines() { cache.forgetLines() }

@@ -32,7 +32,7 @@ enum AgentCommand {
 
   private static let ownFlags =
     [configFile.definition, ignoreServerBlocks.definition, enableLifecycle.definition, enableFederation.definition]
-    + AgentStorageFlags.definitions
+    + AgentStorageFlags.definitions + AgentGuardFlags.definitions + [CostPages.pricesFile.definition]
 
   static func run(_ arguments: [String]) async throws {
     ProcessMemory.mapLargeBlocks()
@@ -43,6 +43,8 @@ enum AgentCommand {
     let configuration = try source.load(options)
     let logger = CommonFlags.makeLogger(flags)
     if let warning = AgentConfiguration.warning(configuration) { logger.warning("\(warning)") }
+    let warden = try AgentGuardFlags.configuration(flags).map { SeriesGuard($0, logger: logger) }
+    let prices = try CostPages.prices(flags)
     let exporter = try Exporter(flags, logger: logger)
 
     let group = MultiThreadedEventLoopGroup(numberOfThreads: min(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
@@ -63,11 +65,12 @@ enum AgentCommand {
     let scraping = ScrapeManager(
       sink: storage, fetcher: OwnScrapeFetcher(own, others: HTTPScrapeFetcher(client: client)), group: group,
       userAgent: userAgent, hostname: hostname(), externalLabels: externalLabels,
-      keepsValues: flags[enableFederation])
+      keepsValues: flags[enableFederation], warden: warden)
     let environment = DiscoveryEnvironment(client: client, aws: aws, userAgent: userAgent, log: logger)
     let discovery = DiscoveryManager(environment: environment) { scraping.apply($0) }
     let reload = AgentReload(source, options, configuration, logger: logger) { new, old in
       let remotes = try AgentConfiguration.remotes(new, client, aws, userAgent: userAgent)
+      if let ceilings = try AgentGuardFlags.configuration(flags) { warden?.apply(ceilings) }
       if new.remoteWrites != old.remoteWrites { storage.apply(remotes) }
       if new.global.externalLabels != old.global.externalLabels {
         storage.setExternalLabels(AgentConfiguration.externalLabels(new))
@@ -78,6 +81,7 @@ enum AgentCommand {
 
     let pages = AgentPages(scraping: scraping, reload: flags[enableLifecycle] ? reload : nil)
     sources.add([scraping, discovery, storage, reload, AWSMetrics(aws)])
+    if let warden { sources.add([warden]) }
     let targetPages = TargetPages(scraping: scraping, discovery: discovery, hostname: hostname())
     let status = StatusPages(
       reload: reload, flags: (CommonFlags.all + ownFlags).map { ($0.name, flags.text($0)) },
@@ -87,12 +91,13 @@ enum AgentCommand {
     var routes = exporter.routes(
       page, containers: containers,
       links: [
-        ("/targets", "Targets"), ("/service-discovery", "Service discovery"), ("/config", "Configuration"),
-        ("/-/ready", "Ready"),
+        ("/targets", "Targets"), ("/service-discovery", "Service discovery"), ("/cost", "Cost"),
+        ("/config", "Configuration"), ("/-/ready", "Ready"),
       ])
     pages.add(to: &routes)
     targetPages.add(to: &routes)
     status.add(to: &routes)
+    CostPages(scraping, storage, warden, prices).add(to: &routes)
     routes["/federate"] = flags[enableFederation] ? FederatePage.handler(scraping, storage) : FederatePage.refusal
     let server = try await exporter.listen(routes: routes, group: group)
     if exporter.isOpen { own.listen(on: server.addresses) }

@@ -13,5 +13,7 @@ enum Console {
 enum ExitStatus {
   static let success: Int32 = 0
   static let failure: Int32 = 1
+  /// The command line is not understood; of `amp` and `check amp`.
+  static let usage: Int32 = 2
   static let lint: Int32 = 3
 }

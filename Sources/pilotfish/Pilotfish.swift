@@ -14,6 +14,7 @@ struct Pilotfish {
     do {
       switch arguments.first {
       case "agent": try await AgentCommand.run(Array(arguments.dropFirst()))
+      case "amp": exit(await AmpCommand.run(Array(arguments.dropFirst())))
       case "check": exit(CheckCommand.run(Array(arguments.dropFirst())))
       case "healthcheck": exit(await HealthcheckCommand.run(Array(arguments.dropFirst())))
       default: try await ExporterCommand.run(arguments)

@@ -39,6 +39,30 @@ import Testing
     #expect(filled.contains(["job", "outer"]))
   }
 
+  @Test func findingRegistersNothing() throws {
+    var table = LabelTable(external: LabelSet(pairs: [("cluster", "c")]))
+    let labels = LabelSet(pairs: [("__name__", "up"), ("job", "a")])
+    let before = table.find(labels)
+    #expect(before == nil && table.count == 0 && table.pairCount == 0)
+    let number = try required(table.register(labels))
+    let pairs = table.pairCount
+    for _ in 0..<3 {
+      let found = table.find(labels)
+      #expect(found == number)
+    }
+    for other in [LabelSet(pairs: [("__name__", "up"), ("job", "b")]), LabelSet(pairs: [("job", "a")]), LabelSet()] {
+      let found = table.find(other)
+      #expect(found == nil)
+    }
+    #expect(table.count == 1 && table.pairCount == pairs)
+    // One that nobody has registered any more, though samples of it are in memory.
+    let wasLast = table.release(number)
+    let released = table.find(labels)
+    #expect(wasLast && released == nil)
+    table.bury(number)
+    #expect(table.count == 0 && table.pairCount == 0)
+  }
+
   @Test func invalidLabelSetsAreRefused() {
     var limits = LabelLimits()
     limits.nameBytes = 10

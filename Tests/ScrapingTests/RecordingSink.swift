@@ -34,6 +34,12 @@ final class RecordingSink: SampleSink {
     }
   }
 
+  func find(_ labels: LabelSet) -> SeriesID? {
+    state.withLock { state in
+      state.ids[labels].flatMap { state.registrations[$0, default: 0] > 0 ? $0 : nil }
+    }
+  }
+
   func release(_ series: [SeriesID]) {
     state.withLock { state in for id in series { state.registrations[id, default: 0] -= 1 } }
   }

@@ -106,14 +106,8 @@ package struct LabelTable: ~Copyable {
       for pair in list { releasePair(pair) }
       return nil
     }
-    var hasher = Hasher()
-    for pair in list { hasher.combine(pair) }
-    let hash = UInt32(truncatingIfNeeded: hasher.finalize())
-    let known = seriesIndex.find(hash) { candidate in
-      let record = series[Int(candidate)]
-      return record.hash == hash && lists.elements[range(of: record)].elementsEqual(list)
-    }
-    if let known {
+    let hash = hashOfList()
+    if let known = findList(hash) {
       // The series holds these pairs already.
       for pair in list { releasePair(pair) }
       series[Int(known)].references += 1
@@ -123,6 +117,29 @@ package struct LabelTable: ~Copyable {
     guard let number = addSeries(hash) else { return nil }
     describe(number, metadata)
     return number
+  }
+
+  /// The number of the series with these labels and the external ones, if it is registered; it gets no registration.
+  mutating func find(_ labels: LabelSet) -> UInt32? {
+    list.removeAll(keepingCapacity: true)
+    let isValid = internPairs(of: labels)
+    let known = isValid ? findList(hashOfList()) : nil
+    for pair in list { releasePair(pair) }
+    return known.flatMap { isRegistered($0) ? $0 : nil }
+  }
+
+  private func hashOfList() -> UInt32 {
+    var hasher = Hasher()
+    for pair in list { hasher.combine(pair) }
+    return UInt32(truncatingIfNeeded: hasher.finalize())
+  }
+
+  /// The series whose pairs stand in `list`.
+  private func findList(_ hash: UInt32) -> UInt32? {
+    seriesIndex.find(hash) { candidate in
+      let record = series[Int(candidate)]
+      return record.hash == hash && lists.elements[range(of: record)].elementsEqual(list)
+    }
   }
 
   private mutating func addSeries(_ hash: UInt32) -> UInt32? {
