@@ -45,12 +45,13 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics", "AWS", "HTTPClient",
-        "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
+        "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics", "Workspaces", "AWS",
+        "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 
     floor("Web", ["Secrets", "YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
+    floor("Workspaces", ["RemoteWrite", "AWS", "HTTPClient", "Exposition", "Bytes"] + nio),
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor(
       "Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Selectors", "Exposition", "Bytes"] + nio),
@@ -104,6 +105,7 @@ let package = Package(
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
 
     tests(of: "Web", ["Secrets", "YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
+    tests(of: "Workspaces", ["AWS", "HTTPClient", "RemoteWrite", "Secrets", "Exposition", "Bytes", log] + nio),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
     tests(

@@ -9,9 +9,12 @@ enum Console {
   }
 }
 
-/// The statuses that promtool ends with.
+/// The statuses that commands end with.
 enum ExitStatus {
   static let success: Int32 = 0
   static let failure: Int32 = 1
+  /// The command line is not understood; of `amp` and `check amp`.
+  static let usage: Int32 = 2
+  /// As promtool.
   static let lint: Int32 = 3
 }

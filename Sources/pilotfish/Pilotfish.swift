@@ -1,6 +1,7 @@
 import Glibc
 
-/// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes; `pilotfish check` looks at files.
+/// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes; `pilotfish check` looks at files,
+/// `pilotfish amp` at a workspace of AMP.
 @main
 struct Pilotfish {
   static func main() {
@@ -13,7 +14,8 @@ struct Pilotfish {
     do {
       switch arguments.first {
       case "agent": try await AgentCommand.run(Array(arguments.dropFirst()))
-      case "check": exit(CheckCommand.run(Array(arguments.dropFirst())))
+      case "amp": exit(await AmpCommand.run(Array(arguments.dropFirst())))
+      case "check": exit(await CheckCommand.run(Array(arguments.dropFirst())))
       default: try await ExporterCommand.run(arguments)
       }
       exit(0)
