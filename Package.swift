@@ -51,7 +51,7 @@ let package = Package(
       swiftSettings: swift),
 
     floor("Web", ["Secrets", "YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
-    floor("Workspaces", ["RemoteWrite", "AWS", "HTTPClient", "Exposition", "Bytes"] + nio),
+    floor("Workspaces", ["RemoteWrite", "AWS", "HTTPClient", "YAML", "Exposition", "Bytes"] + nio),
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor(
       "Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Selectors", "Exposition", "Bytes"] + nio),

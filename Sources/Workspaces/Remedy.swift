@@ -66,7 +66,8 @@ enum Remedy {
       return "check the region in the URL and the name servers; with a VPC endpoint (\(endpoint)) enable private DNS"
     }
     if reason.contains("x509") {
-      return "install ca-certificates; where a proxy opens TLS, name its authority by tls_config.ca_file; a clock that is "
+      return
+        "install ca-certificates; where a proxy opens TLS, name its authority by tls_config.ca_file; a clock that is "
         + "far off does this, too"
     }
     if reason.contains("connection refused") || reason.contains("unreachable") || reason.contains("no route") {

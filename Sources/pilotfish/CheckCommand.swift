@@ -2,7 +2,7 @@
 /// its own.
 enum CheckCommand {
   private static let kinds: [(name: String, usage: String, run: @Sendable ([String]) async -> Int32)] = [
-    ("amp", CheckAMPCommand.usage, CheckAMPCommand.run),
+    ("amp", CheckAmpCommand.usage, CheckAmpCommand.run),
     ("config", CheckConfigCommand.usage, CheckConfigCommand.run),
     ("log", CheckLogCommand.usage, CheckLogCommand.run),
     ("metrics", CheckMetricsCommand.usage, CheckMetricsCommand.run),
