@@ -83,7 +83,7 @@ public struct WorkspaceCheck {
       } catch let failure as Failure {
         show(Outcome(step: step, state: .failed, seen: failure.seen, remedy: failure.remedy))
       } catch {
-        show(Outcome(step: step, state: .failed, seen: "\(error)".oneLine, remedy: remedy(of: error, step)))
+        show(Outcome(step: step, state: .failed, seen: "\(error)".oneLine, remedy: remedy(of: error)))
       }
     }
     return passed.count == Step.allCases.count
@@ -102,7 +102,7 @@ public struct WorkspaceCheck {
     }
   }
 
-  private func remedy(of error: any Error, _ step: Step) -> String? {
+  private func remedy(of error: any Error) -> String? {
     switch error {
     case let fault as WorkspaceFault: fault.remedy
     case let error as HTTPClientError: Remedy.of(error, region: workspace.region)
@@ -171,7 +171,7 @@ public struct WorkspaceCheck {
         try await probe.connect(to: address, on: group, within: workspace.timeout)
         return "connected to \(name)" + (faults.isEmpty ? "" : "; not to \(faults.joined(separator: ", "))")
       } catch {
-        faults.append("\(name): \(error.reason)")
+        faults.append(error.reason.hasPrefix("dial ") ? error.reason : "\(name): \(error.reason)")
         if faults.count == addresses.count {
           throw Failure(seen: faults.joined(separator: ", "), remedy: Remedy.of(error, region: workspace.region))
         }

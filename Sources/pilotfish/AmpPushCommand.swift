@@ -25,7 +25,7 @@ enum AmpPushCommand {
       guard !samples.isEmpty else { throw CheckFault("there are no samples to push") }
       var pushed = 0
       let bodies = try WriteRequests(samples).bodies
-      for (index, body) in bodies.enumerated() {
+      for body in bodies {
         let request = session.workspace.push(body)
         guard !session.given.has("--curl") else {
           _ = try await session.showCurl(request)
@@ -35,13 +35,15 @@ enum AmpPushCommand {
           let status = try await session.workspace.send(request).status
           // The standby of an HA pair: AMP has thrown the samples away.
           if status == 202 {
-            Console.complain("pilotfish: request \(index + 1): status 202, not stored: HA deduplication")
+            Console.complain("pilotfish: status 202: not stored, as another replica of the cluster is the leader")
           }
           pushed += 1
         } catch {
-          throw CheckFault("request \(index + 1) of \(bodies.count), \(pushed) were taken: \(error)")
+          throw CheckFault(
+            bodies.count == 1 ? "\(error)" : "\(pushed) of \(bodies.count) requests were taken: \(error)")
         }
       }
+      if pushed > 0 { print("\(samples.count) \(samples.count == 1 ? "sample" : "samples") pushed") }
       return ExitStatus.success
     }
   }

@@ -45,7 +45,7 @@ struct AmpSession {
     // Signals are blocked for the sake of the agent.
     let signals = Task { () -> Void in
       await TerminationSignals.wait {}
-      exit(ExitStatus.failure)
+      if !Task.isCancelled { exit(ExitStatus.failure) }
     }
     defer { signals.cancel() }
     guard let given = CheckArguments(arguments, switches: switches, values: values + sourceFlags) else {
@@ -148,7 +148,8 @@ struct AmpSession {
     let body = Array(try await workspace.send(request).body.readableBytesView)
     let answer = try QueryAnswer(body)
     for remark in answer.remarks { Console.complain("pilotfish: \(remark)") }
-    print(format == "json" ? String(decoding: body, as: UTF8.self) + "\n" : try table(answer).text, terminator: "")
+    let text = format == "json" ? String(decoding: body, as: UTF8.self) : try table(answer).text
+    print(text, terminator: text.utf8.last == UInt8(ascii: "\n") || text.isEmpty ? "" : "\n")
     return ExitStatus.success
   }
 
