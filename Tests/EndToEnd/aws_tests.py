@@ -50,7 +50,9 @@ def is_signed(method, path, headers, body, keys, service, now):
     if algorithm != "AWS4-HMAC-SHA256" or end != "aws4_request" or day != date[:8] or signed_service != service or missing:
         return "not a signature"
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
-    canonical = "\n".join([method, urllib.parse.quote(path, safe="/-_.~"), "", lines, ";".join(names), hash_of(body)])
+    path, _, query = path.partition("?")
+    query = "&".join(sorted(query.split("&")))
+    canonical = "\n".join([method, urllib.parse.quote(path, safe="/-_.~"), query, lines, ";".join(names), hash_of(body)])
     text = "\n".join([algorithm, date, f"{day}/{region}/{service}/{end}", hash_of(canonical.encode())])
     signing = ("AWS4" + known["secret"]).encode()
     for part in (day, region, service, end):

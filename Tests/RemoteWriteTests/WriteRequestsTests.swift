@@ -23,7 +23,7 @@ import Testing
     #expect(series.count == 1)
     #expect(series[0].map(\.name) == ["b", "a"])
     #expect(series[0][0].points.map(\.timestamp) == [1, 3])
-    #expect(series[0][0].points.map(\.bits) == [3.0.bitPattern, 1.0.bitPattern])
+    #expect(series[0][0].points.map(\.bits) == [Double(3), 1].map(\.bitPattern))
   }
 
   @Test func labelsAreOrderedAndEmptyOnesLeftOut() throws {

@@ -38,7 +38,8 @@ import Testing
   }
 
   @Test func aReceiverThatIsNoWorkspace() throws {
-    #expect("\(try workspace("http://h/api/v1/write").query("labels").url)" == "http://h/api/v1/labels")
+    let request = try workspace("http://h/api/v1/write").query("labels")
+    #expect("\(request.url)" == "http://h/api/v1/labels")
     #expect(throws: WorkspaceFault.self) { try workspace("http://h/api/v1/push") }
     #expect(throws: WorkspaceFault.self) { try workspace("http://h/workspaces/ws-1") }
   }
@@ -133,7 +134,7 @@ import Testing
     let fault = WorkspaceFault(response, remedy: Remedy.of(response, isWrite: true))
     #expect(fault.description.hasPrefix("status \(status)"))
     #expect(fault.description.contains(seen))
-    #expect(!fault.description.unicodeScalars.contains(where: \.isControl))
+    #expect(!fault.description.unicodeScalars.contains { $0.isControl })
     #expect(remedy.isEmpty ? fault.remedy == nil : fault.remedy?.contains(remedy) == true, "\(fault)")
   }
 
