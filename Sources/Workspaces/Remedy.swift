@@ -1,3 +1,4 @@
+import AWS
 import HTTPClient
 
 /// What the user can do about an answer of AMP, or about there being none.
@@ -39,7 +40,11 @@ enum Remedy {
     (500...599, [], "the fault is AMP's, and usually passes: try again"),
   ]
 
-  static let credentials = "see docs/configuration.md, Amazon Managed Service for Prometheus, for the order of sources"
+  static func of(_ error: CredentialError) -> String {
+    "\(error)".contains("AccessDenied")
+      ? "the role's trust policy must name who assumes it, and the external_id that it asks for must be given"
+      : "give the host a role (of the instance, the task or the pod), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+  }
 
   static func of(_ response: HTTPResponse, isWrite: Bool) -> String? {
     let message = response.reason

@@ -80,7 +80,7 @@ public struct Workspace: Sendable {
       _ = try await signer.provider.credentials()
       try signer.sign(&request)
     } catch {
-      throw WorkspaceFault("\(error)", remedy: Remedy.credentials)
+      throw WorkspaceFault("\(error)", remedy: Remedy.of(error))
     }
     return request
   }

@@ -117,7 +117,7 @@ public struct WorkspaceCheck {
     do throws(CredentialError) {
       found = try await workspace.signer.provider.credentials()
     } catch {
-      throw Failure(seen: "\(error)", remedy: Remedy.credentials)
+      throw Failure(seen: "\(error)", remedy: Remedy.of(error))
     }
     let expiry = found.expiration.map { "until \($0.extended)" } ?? "without an end"
     let others = found.passedOver.map { "\($0.source): \($0.reason)" }.joined(separator: "; ")
@@ -250,7 +250,7 @@ public struct WorkspaceCheck {
 
   /// With the caller's account, where the answer may be about that.
   private func explained(_ fault: WorkspaceFault) -> Failure {
-    let hint = [403, 404].contains(fault.status) ? account.map { " (the credentials are of account \($0))" } ?? "" : ""
+    let hint = fault.status == 404 ? account.map { " (the credentials are of account \($0))" } ?? "" : ""
     return Failure(seen: fault.reason, remedy: fault.remedy.map { $0 + hint })
   }
 }

@@ -23,7 +23,7 @@ struct AmpSession {
       --region=REGION        By default the URL's, else AWS_REGION, the profile's or the instance's.
       --profile=PROFILE      Of ~/.aws/config; by default the AWS SDKs' chain of credentials.
       --role-arn=ARN         A role that is assumed with the credentials found.
-      --timeout=1m           Of each request.
+      --timeout=DURATION     Of each request; by default 1m, of check amp 10s.
 
     """
   /// Those of the commands that ask once.

@@ -20,14 +20,16 @@ enum CheckAmpCommand {
     await AmpSession.run(arguments, usage: usage, switches: ["--json"]) { session in
       guard session.given.plain.isEmpty else { throw UsageFault("unexpected \(session.given.plain[0])") }
       let isJSON = session.given.has("--json")
+      var workspace = session.workspace
+      if !session.given.has("--timeout") { workspace.timeout = .seconds(10) }
       var outcomes: [WorkspaceCheck.Outcome] = []
-      if !isJSON { print("Checking \(session.workspace.url)") }
-      var check = WorkspaceCheck(session.workspace, host: AgentCommand.hostname(), group: session.group)
+      if !isJSON { print("Checking \(workspace.url)") }
+      var check = WorkspaceCheck(workspace, host: AgentCommand.hostname(), group: session.group)
       let isGood = await check.run { outcome in
         outcomes.append(outcome)
         if !isJSON { print(text(outcome)) }
       }
-      if isJSON { print(json(session.workspace, outcomes, isGood).text) }
+      if isJSON { print(json(workspace, outcomes, isGood).text) }
       return isGood ? ExitStatus.success : ExitStatus.failure
     }
   }

@@ -239,7 +239,7 @@ def test_amp_failures_are_one_line(folder):
             assert all(word in errors for word in words), errors
 
         fails(["no samples"], "push", *where, text="# nothing\n")
-        fails(["expected value"], "push", *where, text="not an exposition")
+        fails(["parsing"], "push", *where, text="not an exposition")
         fails(["--region"], "labels", "--workspace=ws-1")
         fails(["no URL of a workspace"], "labels", "--workspace=http://127.0.0.1:1/x", "--region=us-east-1")
         fails(["no such file"], "labels", "--config.file=/nonexistent")
@@ -324,7 +324,7 @@ def test_amp_check(folder):
         # There and back.
         denied = '{"Message":"User: arn:aws:iam::1:user/u is not authorized to perform: %s on resource"}'
         workspace.fault = lambda kind: (403, denied % "aps:RemoteWrite") if kind == "remote_write" else None
-        fails(check(folder, *where, **good), "write", ["AmazonPrometheusRemoteWriteAccess", "123456789012"], ["read"])
+        fails(check(folder, *where, **good), "write", ["not authorized", "AmazonPrometheusRemoteWriteAccess"], ["read"])
         workspace.fault = lambda kind: (403, denied % "aps:QueryMetrics") if kind == "query" else None
         fails(check(folder, *where, **good), "read", ["AmazonPrometheusQueryAccess"])
         workspace.fault = lambda kind: (400, "per-user series limit of 10 exceeded") if kind == "remote_write" else None

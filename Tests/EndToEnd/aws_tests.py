@@ -57,7 +57,7 @@ def is_signed(method, path, headers, body, keys, service, now):
     signing = ("AWS4" + known["secret"]).encode()
     for part in (day, region, service, end):
         signing = code(signing, part)
-    return None if code(signing, text).hex() == fields["Signature"] else "The request signature does not match"
+    return None if code(signing, text).hex() == fields["Signature"] else "The request signature we calculated does not match"
 
 
 class Server:
@@ -70,12 +70,13 @@ class Server:
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, text = handle(self.command, self.path, self.headers, body)
+                text = text.encode()
                 self.send_response_only(status)
                 self.send_header("Date", datetime.datetime.fromtimestamp(
                     time.time() + server.offset, datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT"))
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                self.wfile.write(text)
 
             do_GET = do_POST = do_PUT = answer
 
