@@ -83,7 +83,8 @@ public struct WorkspaceCheck {
       } catch let failure as Failure {
         show(Outcome(step: step, state: .failed, seen: failure.seen, remedy: failure.remedy))
       } catch {
-        show(Outcome(step: step, state: .failed, seen: "\(error)".oneLine, remedy: remedy(of: error)))
+        let seen = (error as? WorkspaceFault)?.reason ?? "\(error)"
+        show(Outcome(step: step, state: .failed, seen: seen.oneLine, remedy: remedy(of: error)))
       }
     }
     return passed.count == Step.allCases.count

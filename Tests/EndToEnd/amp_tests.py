@@ -312,6 +312,11 @@ def test_amp_check(folder):
         fails(steps, "dns", [], ["tcp", "tls", "clock", "write", "read"])
         steps = check(folder, f"--workspace=http://127.0.0.1:{free_port()}/workspaces/{WORKSPACE}", where[1], **good)
         fails(steps, "tcp", ["connection refused", "route"], ["tls", "clock", "write", "read"])
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            nobody = f"--workspace=http://127.0.0.1:{silent.getsockname()[1]}/workspaces/{WORKSPACE}"
+            steps = check(folder, nobody, where[1], "--timeout=1s", **good)
+            fails(steps, "tls", ["context deadline exceeded", "NAT gateway"], ["clock", "write", "read"])
+            assert "NAT" not in steps["tls"]["seen"]
         steps = check(folder, where[0].replace("http:", "https:"), where[1], **good)
         fails(steps, "tls", ["gave HTTP response to HTTPS client"], ["clock", "write", "read"])
         workspace.offset = -120
