@@ -45,14 +45,15 @@ let package = Package(
     .executableTarget(
       name: "pilotfish",
       dependencies: [
-        "Billing", "Web", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors", "HostMetrics",
-        "ContainerMetrics", "AWS", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Flags", "Logs", "Bytes",
-        log,
+        "Billing", "Web", "Workspaces", "RemoteWrite", "Scraping", "Discovery", "Configuration", "Selectors",
+        "HostMetrics", "ContainerMetrics", "AWS", "HTTPClient", "Relabeling", "YAML", "Kernel", "Exposition", "Flags",
+        "Logs", "Bytes", log,
       ] + nio,
       swiftSettings: swift),
 
     floor("Billing", ["Web", "Scraping", "Relabeling", "YAML", "Exposition", "Bytes"]),
     floor("Web", ["Secrets", "YAML", "Kernel", "Flags", "Compression", "Bytes", "CCrypt"] + nio + tls + [log]),
+    floor("Workspaces", ["RemoteWrite", "AWS", "HTTPClient", "YAML", "Exposition", "Bytes"] + nio),
     floor("RemoteWrite", ["HTTPClient", "Relabeling", "Kernel", "Exposition", "Compression", "Bytes"] + nio + [log]),
     floor(
       "Scraping", ["HTTPClient", "Discovery", "Relabeling", "Configuration", "Selectors", "Exposition", "Bytes"] + nio),
@@ -110,6 +111,7 @@ let package = Package(
       of: "Billing",
       ["RemoteWrite", "Scraping", "Discovery", "Configuration", "Relabeling", "YAML", "Exposition", "Bytes", log] + nio),
     tests(of: "Web", ["Secrets", "YAML", .product(name: "NIOEmbedded", package: "swift-nio"), log] + nio + tls),
+    tests(of: "Workspaces", ["AWS", "HTTPClient", "RemoteWrite", "Secrets", "Exposition", "Bytes", log] + nio),
     tests(of: "RemoteWrite", nio),
     tests(of: "Scraping", ["Configuration"]),
     tests(

@@ -32,19 +32,23 @@ struct CredentialChain: Sendable {
   private typealias Attempts = [CredentialError.Attempt]
 
   func retrieve() async throws(CredentialError) -> Credentials {
-    let base = try await base()
-    guard !options.roleARN.isEmpty else { return base }
-    return try await sts().assume(
-      STS.Role(arn: options.roleARN, externalID: options.externalID.isEmpty ? nil : options.externalID), as: base)
+    var attempts: Attempts = []
+    var credentials = try await base(&attempts)
+    if !options.roleARN.isEmpty {
+      credentials = try await sts().assume(
+        STS.Role(arn: options.roleARN, externalID: options.externalID.isEmpty ? nil : options.externalID),
+        as: credentials)
+    }
+    credentials.passedOver = attempts
+    return credentials
   }
 
-  private func base() async throws(CredentialError) -> Credentials {
+  private func base(_ attempts: inout Attempts) async throws(CredentialError) -> Credentials {
     if !options.accessKey.isEmpty {
       return Credentials(
         accessKeyID: options.accessKey, secretAccessKey: options.secretKey, source: "the configuration's keys")
     }
     let profiles = try SharedProfiles(environment)
-    var attempts: Attempts = []
     if options.profile.isEmpty {
       if let credentials = environmentKeys(&attempts) { return credentials }
       if let file = environment["AWS_WEB_IDENTITY_TOKEN_FILE"], let role = environment["AWS_ROLE_ARN"] {

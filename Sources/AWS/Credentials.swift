@@ -10,6 +10,8 @@ public struct Credentials: Sendable, Equatable {
   public var expiration: Timestamp?
   /// Where they came from, for people: `environment`, `profile amp`, `role arn:… by web identity`.
   public var source: String
+  /// The sources that were looked at before, and why they had none.
+  public var passedOver: [CredentialError.Attempt] = []
 
   public init(
     accessKeyID: String, secretAccessKey: Secret, sessionToken: Secret? = nil, expiration: Timestamp? = nil,

@@ -14,6 +14,8 @@ public struct SigV4Configuration: Sendable, Hashable {
       "use_fips_sts_endpoint",
     ])
 
+  public init() {}
+
   /// Nil when the remote has no such block.
   init?(of remote: BlockReader) {
     guard let block = remote.block("sigv4", Self.keys) else { return nil }

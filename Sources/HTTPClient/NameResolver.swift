@@ -29,7 +29,7 @@ final class NameResolver: Sendable {
   private init() { threads.start() }
 
   /// Calls `done` once, on any thread, with addresses in the order in which they are to be tried (RFC 6724).
-  fileprivate func addresses(of host: String, port: Int, _ done: @escaping @Sendable (Answer) -> Void) {
+  func addresses(of host: String, port: Int, _ done: @escaping @Sendable (Answer) -> Void) {
     let question = Question(host: host, port: port)
     let isFirst = waiting.withLock { waiting in
       waiting[question, default: []].append(done)

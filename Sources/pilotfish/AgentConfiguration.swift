@@ -66,6 +66,11 @@ enum AgentConfiguration {
     LabelSet(configuration.global.externalLabels.map { (name: $0.name, value: $0.value) })
   }
 
+  /// A receiver's own, or one by its place.
+  static func name(_ remote: RemoteWriteConfiguration, at index: Int) -> String {
+    remote.name.isEmpty ? "remote-\(index)" : remote.name
+  }
+
   /// The receivers, in the order of the file.
   ///
   /// - Throws: for the first whose URL cannot be asked.
@@ -83,8 +88,7 @@ enum AgentConfiguration {
       } catch {
         throw RemoteURLFault(index: index, reason: "\(error)")
       }
-      let name = remote.name.isEmpty ? "remote-\(index)" : remote.name
-      var options = RemoteWriteOptions(url: url, name: name, userAgent: userAgent)
+      var options = RemoteWriteOptions(url: url, name: name(remote, at: index), userAgent: userAgent)
       options.timeout = remote.remoteTimeout
       options.access = client.access(remote.httpClient)
       options.headers = remote.headers.map { ($0.name, $0.value) }

@@ -1,8 +1,12 @@
-/// `pilotfish amp`: what there is to do with a workspace of Amazon Managed Service for Prometheus. Each subcommand is a
-/// file of its own.
+/// `pilotfish amp`: asks a workspace of Amazon Managed Service for Prometheus by hand. Each subcommand is a file of its
+/// own.
 enum AmpCommand {
   private static let kinds: [(name: String, usage: String, run: @Sendable ([String]) async -> Int32)] = [
-    ("cost", AmpCostCommand.usage, AmpCostCommand.run)
+    ("query", AmpQueryCommand.usage, AmpQueryCommand.run),
+    ("labels", AmpLabelsCommand.usage, AmpLabelsCommand.run),
+    ("series", AmpSeriesCommand.usage, AmpSeriesCommand.run),
+    ("push", AmpPushCommand.usage, AmpPushCommand.run),
+    ("cost", AmpCostCommand.usage, AmpCostCommand.run),
   ]
 
   /// - Returns: the status to exit with.

@@ -1,6 +1,8 @@
-/// `pilotfish check`: looks at files without doing anything. Each kind of check is a file of its own.
+/// `pilotfish check`: looks at files without doing anything, and at a workspace of AMP. Each kind of check is a file of
+/// its own.
 enum CheckCommand {
-  private static let kinds: [(name: String, usage: String, run: @Sendable ([String]) -> Int32)] = [
+  private static let kinds: [(name: String, usage: String, run: @Sendable ([String]) async -> Int32)] = [
+    ("amp", CheckAmpCommand.usage, CheckAmpCommand.run),
     ("config", CheckConfigCommand.usage, CheckConfigCommand.run),
     ("log", CheckLogCommand.usage, CheckLogCommand.run),
     ("metrics", CheckMetricsCommand.usage, CheckMetricsCommand.run),
@@ -9,11 +11,11 @@ enum CheckCommand {
   ]
 
   /// - Returns: the status to exit with.
-  static func run(_ arguments: [String]) -> Int32 {
+  static func run(_ arguments: [String]) async -> Int32 {
     let name = arguments.first ?? ""
     let rest = Array(arguments.dropFirst())
     if let kind = kinds.first(where: { $0.name == name }) {
-      guard ["--help", "-h"].contains(rest.first) else { return kind.run(rest) }
+      guard ["--help", "-h"].contains(rest.first) else { return await kind.run(rest) }
       print(kind.usage, terminator: "")
       return ExitStatus.success
     }

@@ -1,5 +1,5 @@
 import Exposition
-import Glibc
+import Workspaces
 
 /// `pilotfish check metrics`: an exposition on standard input, against the conventions of names.
 enum CheckMetricsCommand {
@@ -14,7 +14,6 @@ enum CheckMetricsCommand {
       --lint=all|none   Which rules.
 
     """
-  private static let sizeLimit = 1 << 30
 
   static func run(_ arguments: [String]) -> Int32 {
     guard let given = CheckArguments(arguments, switches: ["--extended"], values: ["--lint"]), given.plain.isEmpty
@@ -28,7 +27,7 @@ enum CheckMetricsCommand {
       return ExitStatus.failure
     }
     do {
-      let text = try standardInput()
+      let text = try Console.standardInput()
       let lint = try MetricLint(text.span.bytes)
       let problems = rules == "none" ? [] : lint.problems
       for problem in problems { Console.complain(problem.description) }
@@ -41,30 +40,16 @@ enum CheckMetricsCommand {
     }
   }
 
-  private static func standardInput() throws -> [UInt8] {
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 64 << 10)
-    while true {
-      let count = read(STDIN_FILENO, &chunk, chunk.count)
-      if count == 0 { return bytes }
-      guard count > 0 else { throw CheckFault("standard input cannot be read") }
-      bytes += chunk[..<count]
-      guard bytes.count <= sizeLimit else { throw CheckFault("the text is longer than \(sizeLimit >> 30) GiB") }
-    }
-  }
-
   private static func table(of lint: MetricLint) -> String {
     let total = lint.cardinalities.reduce(0) { $0 + $1.count }
     let rows = lint.cardinalities.map { family in
       let hundredths = (family.count * 20_000 / max(total, 1) + 1) / 2
       let fraction = String(hundredths % 100 + 100).dropFirst()
-      return (family.name, "\(family.count)", "\(hundredths / 100).\(fraction)%")
+      return [family.name, "\(family.count)", "\(hundredths / 100).\(fraction)%"]
     }
-    let all = [("Metric", "Cardinality", "Percentage")] + rows + [("Total", "\(total)", "100%")]
-    func padded(_ text: String, _ width: Int) -> String {
-      text + String(repeating: " ", count: width - text.unicodeScalars.count + 4)
-    }
-    let widths = (all.map { $0.0.unicodeScalars.count }.max() ?? 0, all.map { $0.1.count }.max() ?? 0)
-    return all.map { padded($0.0, widths.0) + padded($0.1, widths.1) + $0.2 + "\n" }.joined()
+    var table = TextTable(["Metric", "Cardinality", "Percentage"], gap: 4)
+    for row in rows { table.append(row) }
+    table.append(["Total", "\(total)", "100%"])
+    return table.text
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// `pilotfish` is the exporter; `pilotfish agent` also scrapes and remote-writes; `pilotfish check` looks at files,
-/// `pilotfish healthcheck` at a running one.
+/// `pilotfish amp` at a workspace of AMP, `pilotfish healthcheck` at a running pilotfish.
 @main
 struct Pilotfish {
   static func main() {
@@ -15,7 +15,7 @@ struct Pilotfish {
       switch arguments.first {
       case "agent": try await AgentCommand.run(Array(arguments.dropFirst()))
       case "amp": exit(await AmpCommand.run(Array(arguments.dropFirst())))
-      case "check": exit(CheckCommand.run(Array(arguments.dropFirst())))
+      case "check": exit(await CheckCommand.run(Array(arguments.dropFirst())))
       case "healthcheck": exit(await HealthcheckCommand.run(Array(arguments.dropFirst())))
       default: try await ExporterCommand.run(arguments)
       }

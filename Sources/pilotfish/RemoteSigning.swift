@@ -8,6 +8,8 @@ struct Signing {
   /// The remote's URL, completed.
   let url: String
   let signer: RequestSigner
+  /// With which the signer signs.
+  let credentials: CredentialOptions
 
   /// - Parameter url: as the configuration has it: a URL, or a workspace id.
   /// - Throws: when it is a workspace id and nothing says its region.
@@ -18,6 +20,7 @@ struct Signing {
     self.url = workspace.text
     // The URL's goes before that of the environment: ECS and EKS set that to where they run.
     let region = credentials.region.isEmpty ? workspace.region : credentials.region
+    self.credentials = credentials
     signer = aws.signer(credentials, service: configuration.serviceName, region: region)
   }
 }

@@ -50,12 +50,14 @@ def is_signed(method, path, headers, body, keys, service, now):
     if algorithm != "AWS4-HMAC-SHA256" or end != "aws4_request" or day != date[:8] or signed_service != service or missing:
         return "not a signature"
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
-    canonical = "\n".join([method, urllib.parse.quote(path, safe="/-_.~"), "", lines, ";".join(names), hash_of(body)])
+    path, _, query = path.partition("?")
+    query = "&".join(sorted(query.split("&")))
+    canonical = "\n".join([method, urllib.parse.quote(path, safe="/-_.~"), query, lines, ";".join(names), hash_of(body)])
     text = "\n".join([algorithm, date, f"{day}/{region}/{service}/{end}", hash_of(canonical.encode())])
     signing = ("AWS4" + known["secret"]).encode()
     for part in (day, region, service, end):
         signing = code(signing, part)
-    return None if code(signing, text).hex() == fields["Signature"] else "The request signature does not match"
+    return None if code(signing, text).hex() == fields["Signature"] else "The request signature we calculated does not match"
 
 
 class Server:
@@ -68,12 +70,13 @@ class Server:
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, text = handle(self.command, self.path, self.headers, body)
+                text = text.encode()
                 self.send_response_only(status)
                 self.send_header("Date", datetime.datetime.fromtimestamp(
                     time.time() + server.offset, datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT"))
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                self.wfile.write(text)
 
             do_GET = do_POST = do_PUT = answer
 
