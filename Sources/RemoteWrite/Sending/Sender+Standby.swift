@@ -169,11 +169,8 @@ extension Sender {
   }
 
   private func standBy(_ group: UInt32, _ series: SeriesID, _ response: HTTPResponse) -> Standby {
-    var cluster = ""
     let labels = store.withIntake { $0.table.labels(of: series.rawValue) }
-    for index in 0..<labels.count where labels.name(at: index).equals("cluster") {
-      cluster = String(utf8: labels.value(at: index))
-    }
+    let cluster = labels.index(of: "cluster".utf8.span.bytes).map { String(utf8: labels.value(at: $0)) } ?? ""
     let standby = Standby(
       group, cluster: cluster, window: options.standbyWindow, interval: options.queue.batchSendDeadline)
     standby.nextQuestion = .now() + batchSendDeadline
