@@ -23,6 +23,7 @@ import discovery_tests  # noqa: E402
 import durability_tests  # noqa: E402
 import federation_tests  # noqa: E402
 import exporter_tests  # noqa: E402
+import ha_tests  # noqa: E402
 import kernel_tests  # noqa: E402
 import kubernetes_tests  # noqa: E402
 import web_tests  # noqa: E402
@@ -33,7 +34,7 @@ TESTS = {
     name[len("test_"):]: test
     for module in (
         agent_tests, aws_tests, client_tests, configuration_tests, discovery_tests, durability_tests, exporter_tests,
-        federation_tests, web_tests, kernel_tests, kubernetes_tests)
+        federation_tests, ha_tests, web_tests, kernel_tests, kubernetes_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 

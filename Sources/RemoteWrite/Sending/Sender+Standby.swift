@@ -244,7 +244,8 @@ extension Sender {
   func elected(_ group: UInt32) {
     guard group != 0, let standby = standbys.removeValue(forKey: group) else { return }
     journal.elected(standby.cluster, after: .now - standby.since)
-    let end = max(position, overtakings.last?.position ?? position)
+    // So far samples were withheld, perhaps before the last rewinding.
+    let end = max(position, overtakings.last?.position ?? 0, repeats.lazy.map(\.range.upperBound).max() ?? 0)
     if let first = standby.marks.first?.ordinal, first < end {
       elections.append(Repeat(group: group, range: first..<end))
       mustRewind = true
