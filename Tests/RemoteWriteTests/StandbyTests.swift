@@ -189,8 +189,10 @@ extension RemoteStorage {
       await storage.wait {
         storage.metric("pilotfish_remote_write_ha_samples_withheld_total") == Double(count) * Double(rounds)
       }
-      #expect(storage.metric("pilotfish_remote_write_ha_standby") == 1)
-      await storage.wait { storage.metric("prometheus_remote_storage_samples_pending") == 0 }
+      await storage.wait {
+        storage.metric("pilotfish_remote_write_ha_standby") == 1
+          && storage.metric("prometheus_remote_storage_samples_pending") == 0
+      }
       let asked = receiver.requests.count
       await storage.wait { receiver.requests.count > asked + 3 }
       #expect(receiver.requests[asked...].allSatisfy { $0.samples == 1 }, "a standby only asks")
@@ -198,7 +200,7 @@ extension RemoteStorage {
       electorate.elect("a")
       for round in rounds..<rounds + 10 { storage.append(series, at: base + round) }
       await storage.wait { receiver.takenCount >= count * Int(rounds + 10) }
-      #expect(storage.metric("pilotfish_remote_write_ha_standby") == 0)
+      await storage.wait { storage.metric("pilotfish_remote_write_ha_standby") == 0 }
     }
     expectAll(receiver, 0..<count, 0..<rounds + 10)
     #expect(receiver.takenCount == count * Int(rounds + 10) + 1, "only the question is there twice")
@@ -337,23 +339,19 @@ extension RemoteStorage {
     let receiver = FakeReceiver { _, request in
       isAway.load(ordering: .relaxed) ? .status(503) : electorate.judge(request)
     }
-    let storage = try storage([try remote(receiver, window: .zero)], log: log(directory))
+    let storage = try storage([try remote(receiver)], log: log(directory))
     try await storage.sending { storage in
       let series = try storage.series(0..<50)
-      let start = WallClock.milliseconds + 1000
-      storage.append(series, at: start)
+      storage.append(series, at: base)
       await storage.wait { storage.metric("pilotfish_remote_write_ha_standby") == 1 }
       isAway.store(true, ordering: .relaxed)
       let asked = receiver.requests.count
+      for round in 1..<Int64(100) { storage.append(series, at: base + round) }
       await storage.wait { receiver.requests.count > asked + 2 }
-      for round in 1..<Int64(100) { storage.append(series, at: start + round) }
       electorate.elect("a")
       isAway.store(false, ordering: .relaxed)
-      await storage.wait { Set((receiver.taken["s0"] ?? []).map(\.timestamp)).count >= 99 }
+      await storage.wait { (0..<50).allSatisfy { receiver.taken["s\($0)"]?.last?.timestamp == base + 99 } }
     }
-    for name in 0..<50 {
-      let taken = receiver.taken["s\(name)"].flatMap(inOrder) ?? []
-      #expect(taken.count >= 99, "s\(name)")
-    }
+    expectAll(receiver, 0..<50, 0..<100)
   }
 }
