@@ -158,7 +158,7 @@ def main():
     parser.add_argument("--update", type=float, default=15)
     parser.add_argument("--targets", type=int, default=20)
     parser.add_argument("--series", type=int, default=20)
-    parser.add_argument("--interval", type=float, default=1)
+    parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--fakes")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--keep", action="store_true", help="keep the folder")

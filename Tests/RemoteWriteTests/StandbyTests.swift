@@ -254,7 +254,7 @@ extension RemoteStorage {
   }
 
   /// Each cluster has its election: one does not wait for another, and only what was withheld is sent again.
-  @Test(arguments: 1...4 as ClosedRange<UInt64>, [false, true]) func clustersAreElectedByThemselves(
+  @Test(arguments: 1...2 as ClosedRange<UInt64>, [false, true]) func clustersAreElectedByThemselves(
     seed: UInt64, isLogged: Bool
   ) async throws {
     let directory = TemporaryDirectory()
