@@ -31,7 +31,7 @@ package struct Outgoing: Sendable {
       keys.append(UInt64(sample.series.rawValue) << 32 | UInt64(UInt32(truncatingIfNeeded: index)))
     }
     keys.sort()
-    reorder(keys.map { Int(UInt32(truncatingIfNeeded: $0)) })
+    reorder(keys.lazy.map { Int(UInt32(truncatingIfNeeded: $0)) })
   }
 
   /// Puts the samples of one group side by side, otherwise as they are ordered.
@@ -40,7 +40,7 @@ package struct Outgoing: Sendable {
     keys.reserveCapacity(samples.count)
     for (index, sample) in samples.enumerated() { keys.append((group(sample), index)) }
     keys.sort { $0 < $1 }
-    reorder(keys.map(\.index))
+    reorder(keys.lazy.map(\.index))
     groups = []
     for (place, key) in keys.enumerated() {
       if let last = groups.indices.last, groups[last].group == key.group {
@@ -52,7 +52,7 @@ package struct Outgoing: Sendable {
   }
 
   /// Puts at each place what was at the index that `order` has there.
-  private mutating func reorder(_ order: [Int]) {
+  private mutating func reorder(_ order: some Collection<Int>) {
     samples = order.map { samples[$0] }
     guard !attachments.isEmpty else { return }
     var moved: [(sample: Int, content: Attachment.Content)] = []
