@@ -26,6 +26,7 @@ import durability_tests  # noqa: E402
 import ecs_tests  # noqa: E402
 import federation_tests  # noqa: E402
 import exporter_tests  # noqa: E402
+import ha_tests  # noqa: E402
 import kernel_tests  # noqa: E402
 import kubernetes_tests  # noqa: E402
 import moto_tests  # noqa: E402
@@ -37,8 +38,8 @@ TESTS = {
     name[len("test_"):]: test
     for module in (
         agent_tests, amp_tests, aws_tests, client_tests, configuration_tests, cost_tests, discovery_tests,
-        durability_tests, ecs_tests, exporter_tests, federation_tests, kernel_tests, kubernetes_tests, moto_tests,
-        web_tests)
+        durability_tests, ecs_tests, exporter_tests, federation_tests, ha_tests, kernel_tests, kubernetes_tests,
+        moto_tests, web_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 

@@ -20,6 +20,8 @@ final class FakeReceiver: Sendable {
     case ignore
     case reset
     case status(Int, retryAfter: String? = nil)
+    /// Another replica is elected.
+    case denied
     case never
   }
 
@@ -109,6 +111,9 @@ final class FakeReceiver: Sendable {
         number,
         .success(HTTPResponse(status: status, headers: headers, body: ByteBuffer(string: "no\n\u{1b}[31m thanks")))
       )
+    case .denied:
+      let reason = "replicas did not match, rejecting sample: replica=a, elected=b\n"
+      return (number, .success(HTTPResponse(status: 202, headers: [], body: ByteBuffer(string: reason))))
     case .never: return (number, nil)
     }
   }

@@ -5,7 +5,8 @@ import Testing
 @Suite struct RetryRuleTests {
   @Test(
     arguments: [
-      (200, .sent), (204, .sent), (301, .hold), (307, .hold), (400, .isolate), (401, .hold), (403, .hold), (404, .drop),
+      (200, .sent), (202, .standby), (204, .sent), (301, .hold), (307, .hold), (400, .isolate), (401, .hold),
+      (403, .hold), (404, .drop),
       (408, .retry), (409, .drop), (413, .split), (415, .otherVersion), (422, .isolate), (500, .retry), (501, .retry),
       (503, .retry), (599, .retry), (100, .drop), (600, .drop), (-1, .drop),
     ] as [(Int, Verdict)])

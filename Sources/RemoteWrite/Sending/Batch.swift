@@ -18,6 +18,8 @@ final class Batch {
     /// Nil: the whole batch.
     var halves: Halves?
     var isSecond = false
+    /// What receivers judge it by (`HAGroups`).
+    var group: UInt32
   }
 
   /// Where its samples stand among all.
@@ -51,7 +53,10 @@ final class Batch {
     self.mark = mark
     self.overtakes = overtakes
     self.backoff = backoff
-    part = Part(range: outgoing.samples.indices, halves: nil)
+    // A receiver judges all of a request by its first series: no request holds two groups.
+    var parts = outgoing.groups.map { Part(range: $0.range, group: $0.group) }
+    part = parts.isEmpty ? Part(range: outgoing.samples.indices, group: 0) : parts.removeFirst()
+    rest = parts.reversed()
   }
 
   /// Puts the halves of a part in front of what is left; false when it has but one sample.
@@ -70,11 +75,12 @@ final class Batch {
     }
     // The other half of a search in which this part stood is asked on its own.
     if !isSearch, part.isSecond, let refused = part.halves?.refused {
-      rest.append(Part(range: refused.range, halves: nil))
+      rest.append(Part(range: refused.range, group: part.group))
     }
     let halves = isSearch ? Halves() : nil
-    rest.append(Part(range: middle..<part.range.upperBound, halves: halves, isSecond: true))
-    rest.append(Part(range: part.range.lowerBound..<middle, halves: halves))
+    rest.append(
+      Part(range: middle..<part.range.upperBound, halves: halves, isSecond: true, group: part.group))
+    rest.append(Part(range: part.range.lowerBound..<middle, halves: halves, group: part.group))
     return true
   }
 

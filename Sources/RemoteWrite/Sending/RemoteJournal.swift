@@ -36,6 +36,20 @@ final class RemoteJournal: Sendable {
     log.info("Remote write goes on", metadata: ["after": "\(lasted)"])
   }
 
+  /// The receiver takes the samples of another replica of the cluster.
+  func standsBy(_ cluster: String, _ reason: String) {
+    log.info(
+      "Standing by: the receiver has elected another replica",
+      metadata: ["cluster": "\(cluster)", "answer": "\(reason)"])
+  }
+
+  /// The receiver takes the samples of this replica again.
+  func elected(_ cluster: String, after duration: Duration) {
+    log.info(
+      "Elected: the receiver takes the samples of this replica",
+      metadata: ["cluster": "\(cluster)", "after": "\(duration)"])
+  }
+
   /// Samples were not there any more when they could be sent.
   func lost(_ samples: UInt64, _ reason: String) {
     log.error("Samples are lost", metadata: ["samples": "\(samples)", "reason": "\(reason)"])

@@ -170,6 +170,25 @@ enum RemoteMetrics {
       { Double($0.statistics.resent) }
     ),
     (
+      gauge(
+        "pilotfish_remote_write_ha_standby",
+        "Clusters of which the receiver has elected another replica: 0, or 1 unless series have a label cluster of "
+          + "their own."),
+      { Double($0.statistics.standingBy) }
+    ),
+    (
+      counter(
+        "pilotfish_remote_write_ha_samples_withheld_total",
+        "Samples that were not sent, or answered 202, since the receiver has elected another replica."),
+      { Double($0.statistics.withheld) }
+    ),
+    (
+      counter(
+        "pilotfish_remote_write_ha_samples_resent_total",
+        "Withheld samples that were sent when the receiver elected this replica."),
+      { Double($0.statistics.repeated) }
+    ),
+    (
       gauge("pilotfish_remote_write_requests_in_flight", "Requests on their way."),
       { Double($0.statistics.inFlight) }
     ),

@@ -45,6 +45,12 @@ struct RemoteStatistics: Sendable {
   var retried = Kinds()
   /// Samples that were taken at a second or later attempt.
   var resent: UInt64 = 0
+  /// Clusters of which another replica is elected.
+  var standingBy = 0
+  /// Samples that were not sent, or not stored, since another replica is elected.
+  var withheld: UInt64 = 0
+  /// Those of them that were sent when this replica was elected.
+  var repeated: UInt64 = 0
   /// Samples refused for good, by status.
   var refused: [Int: UInt64] = [:]
   var dropped: [DropReason: UInt64] = [:]

@@ -71,6 +71,10 @@ public struct RemoteWriteOptions: Sendable {
   /// How long nothing is sent after credentials were refused: twice as long each time.
   var holdBackoff = Duration.seconds(2)...Duration.seconds(30)
 
+  /// Samples that came in so long before a receiver said that another replica is elected are let go: the other one has
+  /// delivered its own. Receivers elect anew after 30 s, so that it may be half a minute late.
+  var standbyWindow = Duration.seconds(60)
+
   /// - Parameter userAgent: `pilotfish/` and the version.
   public init(url: HTTPURL, name: String, userAgent: String) {
     self.url = url

@@ -4,6 +4,8 @@ import HTTPClient
 enum Verdict: Equatable, Sendable {
   /// The receiver has the samples.
   case sent
+  /// The receiver takes the samples of another replica (Cortex: "replicas did not match").
+  case standby
   /// The receiver cannot take them now: send the same bytes again.
   case retry
   /// Something that a person or fresh credentials must set right, and then the samples will be taken: keep them and
@@ -30,6 +32,7 @@ struct RetryRule: Sendable {
   var retriesTooManyRequests: Bool
 
   private static let table: [(statuses: ClosedRange<Int>, verdict: Verdict)] = [
+    (202...202, .standby),
     (200...299, .sent),
     (300...399, .hold),
     (400...400, .isolate),

@@ -42,7 +42,7 @@ extension Sender {
 
   /// To be called when samples are read from the log.
   func noteBacklog(_ now: NIODeadline) {
-    guard let folder = reader?.folder, !isScanning, now >= nextScan, !isFailing, !isDraining,
+    guard let folder = reader?.folder, !isScanning, now >= nextScan, !isFailing, !isDraining, !isStandingBy,
       // Rules that change labels may make one series of several, whose samples would get out of order.
       options.rules.onlyDrops,
       overtakings.count < CursorFile.mostOvertaken, overtakings.last?.isDone != false
@@ -66,7 +66,7 @@ extension Sender {
 
   private func noted(_ series: SeriesFilter?, from first: Ordinal) {
     isScanning = false
-    guard let series, !isStopped else { return }
+    guard let series, !isStopped, !isStandingBy else { return }
     let isGood = store.withIntake { intake in
       guard isInLog(intake, from: rewindPosition), intake.ring.start <= first, position < first else { return false }
       intake.readers[index].backlogs.append(FilteredSeries(series))
@@ -131,7 +131,7 @@ extension Sender {
       if !hasBacklog(sample, place, &intake), !gather(sample, ordinal, &gathering, &intake) { break }
       ordinal += 1
     }
-    let outgoing = complete(gathering)
+    let outgoing = complete(gathering, intake.table)
     intake.forgetReclaimed()
     guard ordinal > first else { return .blocked }
     overtakings[place].position = ordinal

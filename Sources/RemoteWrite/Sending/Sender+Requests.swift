@@ -108,8 +108,13 @@ extension Sender {
     case .failure(let reason): failed(batch, reason, retryAfter: nil)
     case .response(let response):
       let reason = RemoteJournal.reason(response.status, body: response.body)
-      switch rule.verdict(on: response.status) {
+      let verdict = rule.verdict(on: response.status)
+      if verdict.isOfElected { elected(batch.part.group) }
+      switch verdict {
       case .sent: taken(batch, response)
+      case .standby: withheld(batch, response, after: duration)
+      // The replica that was elected before has sent newer ones; what it lacked is stored.
+      case .isolate where batch.outgoing.isRepeat: taken(batch, response)
       case .retry:
         let retryAfter = response.header("Retry-After").flatMap {
           RetryAfter.delay($0, now: WallClock.milliseconds / 1000)
@@ -188,9 +193,9 @@ extension Sender {
     rewindOvertaking()
     if let chunk { letGo(chunk, from: position) }
     chunk = nil
-    position = first
+    position = beginRepeats(before: first)
     skips = ahead
-    store.withIntake { $0.readers[index].position = first }
+    store.withIntake { $0.readers[index].position = keptPosition }
   }
 
   /// The receiver does not speak 2.0: from now on it gets 1.0.
@@ -253,7 +258,7 @@ extension Sender {
     store.withIntake { intake in
       for sample in batch.outgoing.samples { intake.table.letGo(sample.series.rawValue) }
       intake.forgetReclaimed()
-      intake.readers[self.index].position = self.rewindPosition
+      intake.readers[self.index].position = self.keptPosition
     }
   }
 }

@@ -15,6 +15,15 @@ extension Sender {
     let mark: UInt8
     /// Samples before this one are too old.
     let cutoff: Int64
+    /// The group of the first sample, and whether there are others.
+    var group: UInt32?
+    var isMixed = false
+    /// Samples for which another replica is elected, and the newest timestamp of them.
+    var withheld: (count: UInt64, newest: Int64) = (0, .min)
+    /// The time of day, when it was asked for.
+    var now: Int64 = 0
+    /// Samples that were withheld before.
+    var repeated: UInt64 = 0
 
     init(_ mark: UInt8, most: Int, cutoff: Int64) {
       self.mark = mark
@@ -23,12 +32,24 @@ extension Sender {
     }
   }
 
-  /// Adds a sample to a batch, or drops it; false when another batch has its series.
+  /// Adds a sample to a batch, withholds or drops it; false when another batch has its series.
   @inline(__always)
   func gather(_ sample: Sample, _ ordinal: Ordinal, _ gathering: inout Gathering, _ intake: inout Intake) -> Bool {
     var sample = sample
     let reason = dropReason(&sample, gathering.cutoff, &intake)
     if reason == nil {
+      if intake.table.hasGroups {
+        let group = intake.table.group(of: sample.series.rawValue)
+        if !standbys.isEmpty, let standby = standbys[group] {
+          withhold(sample, ordinal, standby, &gathering, &intake)
+          return true
+        }
+        if gathering.group == nil {
+          gathering.group = group
+        } else if gathering.group != group {
+          gathering.isMixed = true
+        }
+      }
       let holder = marks[Int(sample.series.rawValue)]
       if holder != 0 {
         guard holder == gathering.mark else { return false }
@@ -51,13 +72,27 @@ extension Sender {
   }
 
   /// The batch is made; gives what is to be sent.
-  func complete(_ gathering: consuming Gathering) -> Outgoing {
+  func complete(_ gathering: consuming Gathering, _ table: borrowing LabelTable) -> Outgoing {
     if !gathering.dropped.isEmpty {
       shown.withLock { shown in
         for (reason, count) in gathering.dropped { shown.dropped[reason, default: 0] += count }
       }
     }
+    if gathering.withheld.count + gathering.repeated > 0 {
+      let (withheld, repeated) = (gathering.withheld, gathering.repeated)
+      shown.withLock { shown in
+        shown.withheld += withheld.count
+        shown.highestSentTimestamp = max(shown.highestSentTimestamp, withheld.newest)
+        shown.repeated += repeated
+      }
+      gathering.outgoing.isRepeat = repeated > 0
+    }
     if gathering.hasRepeats { gathering.outgoing.groupBySeries() }
+    if gathering.isMixed {
+      gathering.outgoing.partition { table.group(of: $0.series.rawValue) }
+    } else if let group = gathering.group {
+      gathering.outgoing.groups = [(group, gathering.outgoing.samples.indices)]
+    }
     return gathering.outgoing
   }
 
@@ -73,8 +108,22 @@ extension Sender {
     gathering.carried = chunk.map { $0.attachments[...] } ?? intake.ring.attachments(in: position..<stop)
     growMarks(intake.table.numbers)
     var passing = overtakings.firstIndex { position < $0.acknowledged }
+    let repeatsEnd = repeats.lazy.map(\.range.upperBound).max() ?? 0
     var ordinal = position
     while ordinal < stop, gathering.outgoing.samples.count < most {
+      if ordinal < repeatsEnd {
+        let sample = chunk.map { $0.samples[Int(ordinal - $0.first)] } ?? intake.ring[ordinal]
+        let isRepeat = isRepeat(sample, ordinal, &intake)
+        if isRepeat || ordinal < settled || ahead.contains(where: { $0.contains(ordinal) }) {
+          if isRepeat {
+            guard gather(sample, ordinal, &gathering, &intake) else { break }
+            gathering.repeated += 1
+          }
+          if let chunk { letGo(chunk, ordinal, &intake) }
+          ordinal += 1
+          continue
+        }
+      }
       if let skip = skips.first, ordinal >= skip.lowerBound {
         if ordinal < skip.upperBound {
           let next = min(skip.upperBound, stop)
@@ -99,11 +148,11 @@ extension Sender {
       if let chunk { letGo(chunk, ordinal, &intake) }
       ordinal += 1
     }
-    let outgoing = complete(gathering)
+    let outgoing = complete(gathering, intake.table)
     intake.forgetReclaimed()
     guard ordinal > position else { return .blocked }
     // What is on its way stays in memory: it may have to be taken back.
-    intake.readers[index].position = rewindPosition
+    intake.readers[index].position = keptPosition
     defer { position = ordinal }
     return .taken(position..<ordinal, outgoing)
   }

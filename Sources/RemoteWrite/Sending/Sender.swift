@@ -52,6 +52,14 @@ final class Sender: @unchecked Sendable {
   var overtakings: [Overtaking]
   /// A backlog of so many samples is overtaken.
   let longBacklog: Ordinal
+  /// Groups of which another replica is elected.
+  var standbys: [UInt32: Standby] = [:]
+  /// What was withheld of groups of which this replica was elected since: to be sent after the next rewinding, and on
+  /// the way.
+  var elections: [Repeat] = []
+  var repeats: [Repeat] = []
+  /// Before this, only repeats are sent.
+  var settled: Ordinal = 0
   var isScanning = false
   /// When the log may be looked through again.
   var nextScan = NIODeadline.uptimeNanoseconds(0)
@@ -137,6 +145,7 @@ final class Sender: @unchecked Sendable {
       self.isStopped = true
       self.alarm?.task.cancel()
       self.metadataTask?.cancel()
+      self.forgetStandbys()
       if let chunk = self.chunk { self.letGo(chunk, from: self.position) }
       self.store.withIntake { intake in
         for batch in self.batches {
@@ -165,6 +174,7 @@ final class Sender: @unchecked Sendable {
       if isFailing, batches.contains(where: \.isSending) { break }
       transmit(batch)
     }
+    askForElection(now)
     while mayBegin, let batch = nextOvertaking(now) ?? nextBatch(now) { begin(batch) }
     if let next = batches.lazy.filter({ !$0.isSending }).map(\.notBefore).min() { setAlarm(max(next, now)) }
     noteProgress()
@@ -267,12 +277,14 @@ final class Sender: @unchecked Sendable {
   func finished(_ range: Range<Ordinal>) {
     let first = rewindPosition
     if range.upperBound > first {
-      let place = ahead.partitioningIndex { $0.lowerBound >= range.lowerBound }
-      if place > 0, ahead[place - 1].upperBound == range.lowerBound {
-        ahead[place - 1] = ahead[place - 1].lowerBound..<range.upperBound
-      } else {
-        ahead.insert(range, at: place)
+      // After a rewinding a batch may reach over what was acknowledged before.
+      var union = range
+      ahead.removeAll { other in
+        guard other.lowerBound <= union.upperBound, union.lowerBound <= other.upperBound else { return false }
+        union = min(union.lowerBound, other.lowerBound)..<max(union.upperBound, other.upperBound)
+        return true
       }
+      ahead.insert(union, at: ahead.partitioningIndex { $0.lowerBound >= union.lowerBound })
     }
     acknowledgeProgress()
   }
@@ -282,15 +294,20 @@ final class Sender: @unchecked Sendable {
     let first = rewindPosition
     ahead.removeAll { $0.upperBound <= first }
     forgetOvertakings(before: first)
+    forgetRepeats(before: first)
     acknowledge(
-      Acknowledgement(first: first, ahead: ahead, overtaken: overtakings.map { $0.first..<$0.acknowledged }))
+      Acknowledgement(
+        first: keptPosition, ahead: isStandingBy ? [] : ahead,
+        overtaken: overtakings.map { $0.first..<$0.acknowledged }))
     shown.withLock { $0.acknowledged = first }
   }
 
   func noteProgress() {
     let oldest = waitingSince
+    let standbyCount = standbys.count
     shown.withLock { shown in
       shown.inFlight = batches.count
+      shown.standingBy = standbyCount
       shown.window = window
       shown.waitingSince = oldest
       shown.oldestUnsent = batches.first?.outgoing.samples.first?.timestamp

@@ -64,6 +64,7 @@ package struct LabelTable: ~Copyable {
   private var freeSeries: [UInt32] = []
   private var seriesIndex = HashIndex()
   private var lists = Arena<UInt32>()
+  private var groups = HAGroups()
 
   private var metadataTable = MetadataTable()
   private var starts: [UInt32: Int64] = [:]
@@ -160,7 +161,38 @@ package struct LabelTable: ~Copyable {
       series.append(record)
     }
     seriesIndex.insert(number, of: series)
+    groups.added(series: number, group: groups.hasReplica(among: list) ? group(ofPairs: list) : 0)
     return number
+  }
+
+  // MARK: Replicas
+
+  /// Whether any series has a group.
+  @inline(__always)
+  var hasGroups: Bool { !groups.isEmpty }
+
+  /// The series' group (`HAGroups`).
+  @inline(__always)
+  func group(of number: UInt32) -> UInt32 { groups[number] }
+
+  private func group(ofPairs pairs: [UInt32]) -> UInt32 {
+    var names = 0
+    var fingerprint = SeriesFingerprint()
+    for pair in pairs {
+      let isJudged = withPair(pair) { name, _ in name.equals("cluster") || name.equals("__replica__") }
+      guard isJudged else { continue }
+      names += 1
+      fingerprint.combine(hash(ofPair: pair))
+    }
+    guard names == 2 else { return 0 }
+    return max(UInt32(truncatingIfNeeded: fingerprint.value ^ fingerprint.value >> 32), 1)
+  }
+
+  private func hash(ofPair pair: UInt32) -> UInt64 {
+    pairBytes.elements.withUnsafeBytes { all in
+      SeriesFingerprint.hash(
+        ofPair: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: all[range(of: pairs[Int(pair)])])))
+    }
   }
 
   /// Merges the labels with the external ones, in the order of names, into `list`; says whether all are valid.
@@ -225,6 +257,7 @@ package struct LabelTable: ~Copyable {
       pairs.append(record)
     }
     pairIndex.insert(number, of: pairs)
+    groups.added(pair: number, name: name)
     return number
   }
 
@@ -391,6 +424,7 @@ package struct LabelTable: ~Copyable {
     pairs[Int(number)].references -= 1
     guard pairs[Int(number)].references == 0 else { return }
     pairIndex.remove(number, of: pairs)
+    groups.removed(pair: number)
     pairBytes.giveUp(Int(pairs[Int(number)].length))
     freePairs.append(number)
     if pairBytes.wantsCompaction { compactPairs() }
@@ -430,13 +464,7 @@ package struct LabelTable: ~Copyable {
   /// What the series is known by in every process.
   func fingerprint(of number: UInt32) -> SeriesFingerprint {
     var fingerprint = SeriesFingerprint()
-    for pair in pairNumbers(of: number) {
-      fingerprint.combine(
-        pairBytes.elements.withUnsafeBytes { all in
-          SeriesFingerprint.hash(
-            ofPair: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: all[range(of: pairs[Int(pair)])])))
-        })
-    }
+    for pair in pairNumbers(of: number) { fingerprint.combine(hash(ofPair: pair)) }
     return fingerprint
   }
 
