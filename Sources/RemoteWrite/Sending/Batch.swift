@@ -41,6 +41,8 @@ final class Batch {
 
   var isSending = false
   var attempt = 0
+  /// How often the receiver took no new series of it.
+  var slowAttempts = 0
   var backoff: Backoff
   /// When it may be sent again.
   var notBefore = NIODeadline.now()
@@ -123,5 +125,5 @@ final class Batch {
 
   /// Samples that the receiver has refused for good, and how; the sender counts them and empties the list.
   var dropped: [Range<Int>] = []
-  var refusal = (status: 0, reason: "")
+  var refusal: (RemoteStatistics.Refusal, AnswerMeaning)?
 }
