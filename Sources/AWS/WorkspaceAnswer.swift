@@ -180,10 +180,11 @@ public struct WorkspaceAnswer: Sendable, Equatable {
     if let quorum = text.ranges(of: " desc = ").last { text = String(text[quorum.upperBound...]) }
     // AWS repeats the request as it should have been signed, with the token.
     if let canonical = text.firstRange(of: "The Canonical String") { text = String(text[..<canonical.lowerBound]) }
-    let line = text.unicodeScalars.map { $0.value < 0x20 || (0x7f...0x9f).contains($0.value) ? " " : $0 }
-    var scalars = String.UnicodeScalarView()
-    scalars.append(contentsOf: line)
-    var words = Substring(scalars)
+    var line = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      line.append(scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) ? " " : scalar)
+    }
+    var words = Substring(String(line))
     while words.last == " " { words.removeLast() }
     return String(words)
   }

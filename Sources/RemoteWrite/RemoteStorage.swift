@@ -12,16 +12,16 @@ public struct Remote: Sendable {
   public var transport: RemoteTransport
   public var decorate: RequestDecorator?
   /// Nil: answers mean what the protocol says.
-  public var read: AnswerReader?
+  public var readAnswer: AnswerReader?
 
   public init(
     _ options: RemoteWriteOptions, transport: @escaping RemoteTransport, decorate: RequestDecorator? = nil,
-    read: AnswerReader? = nil
+    readAnswer: AnswerReader? = nil
   ) {
     self.options = options
     self.transport = transport
     self.decorate = decorate
-    self.read = read
+    self.readAnswer = readAnswer
   }
 }
 

@@ -40,7 +40,7 @@ extension Remote {
   /// A remote that writes to a workspace of AMP: its answers mean what AMP means by them, and what AMP would refuse for
   /// its age is dropped before it is sent.
   mutating func becomeWorkspace() {
-    read = AnswerMeaning.ofWorkspace
+    readAnswer = AnswerMeaning.ofWorkspace
     options.queue.sampleAgeLimit = options.queue.sampleAgeLimit ?? .seconds(3600)
   }
 }

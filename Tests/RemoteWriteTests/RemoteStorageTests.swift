@@ -172,8 +172,8 @@ import Testing
 
   @Test func theReceiversWordsAreMadePrintable() {
     let body = ByteBuffer(string: "out of order\n\u{1b}[31m" + String(repeating: "x", count: 1000))
-    let reason = RemoteJournal.reason(400, body: body)
+    let reason = RemoteJournal.text(400, body: body)
     #expect(reason.hasPrefix("status 400: out of order  [31mxxx") && reason.utf8.count < 300)
-    #expect(RemoteJournal.reason(500, body: ByteBuffer()) == "status 500")
+    #expect(RemoteJournal.text(500, body: ByteBuffer()) == "status 500")
   }
 }

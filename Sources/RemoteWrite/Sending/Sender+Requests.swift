@@ -113,7 +113,7 @@ extension Sender {
   }
 
   func meaning(_ response: HTTPResponse) -> AnswerMeaning {
-    var meaning = read?(response) ?? RetryRule.meaning(response)
+    var meaning = answerReader?(response) ?? RetryRule.meaning(response)
     if response.status == 429, !options.queue.retryOnHTTP429 { meaning.verdict = .drop }
     return meaning
   }
@@ -132,7 +132,7 @@ extension Sender {
     case .hold: hold(batch, meaning)
     case .otherVersion where batch.version == .v2: fallBack(batch, meaning)
     // One that is known to speak 1.0 will take it when something else is set right.
-    case .otherVersion where read != nil: hold(batch, meaning)
+    case .otherVersion where answerReader != nil: hold(batch, meaning)
     case .split:
       journal.split(meaning)
       refused(batch, response, meaning, isTooLarge: true)

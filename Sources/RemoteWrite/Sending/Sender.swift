@@ -34,7 +34,7 @@ final class Sender: @unchecked Sendable {
   let decorate: RequestDecorator?
   let families: @Sendable () -> [MetricMetadata]
   let acknowledge: @Sendable (Acknowledgement) -> Void
-  let read: AnswerReader?
+  let answerReader: AnswerReader?
   let journal: RemoteJournal
   let shown: Mutex<RemoteStatistics>
 
@@ -97,7 +97,7 @@ final class Sender: @unchecked Sendable {
     decorate = remote.decorate
     self.families = families
     self.acknowledge = acknowledge
-    read = remote.read
+    answerReader = remote.readAnswer
     journal = RemoteJournal(name: options.name, url: "\(options.url)", log: log)
     version = options.version
     position = acknowledgement.first
