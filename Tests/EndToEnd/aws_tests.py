@@ -55,7 +55,7 @@ def is_signed(method, path, headers, body, keys, service, now):
     signing = ("AWS4" + known["secret"]).encode()
     for part in (day, region, service, end):
         signing = code(signing, part)
-    return None if code(signing, text).hex() == fields["Signature"] else "The request signature does not match"
+    return None if code(signing, text).hex() == fields["Signature"] else "The request signature we calculated does not match"
 
 
 class Server:

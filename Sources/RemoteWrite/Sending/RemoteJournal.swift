@@ -9,11 +9,11 @@ final class RemoteJournal: Sendable {
   private struct State {
     /// Since when the receiver takes nothing, and the cause that was logged last; nil while it takes samples.
     var failure: (since: ContinuousClock.Instant, toldReason: String?)?
-    /// When each cause was logged last.
+    /// When each message was logged last, by its text and the cause.
     var told: [String: ContinuousClock.Instant] = [:]
   }
 
-  /// The same cause is logged once in this time.
+  /// The same message with the same cause is logged once in this time.
   private static let quiet = Duration.seconds(60)
 
   private let log: Logger
@@ -30,7 +30,7 @@ final class RemoteJournal: Sendable {
   func failed(_ meaning: AnswerMeaning) {
     let isNews = state.withLock { state in
       let failure = state.failure ?? (.now, nil)
-      let isNews = failure.toldReason != meaning.reason && Self.isNews(meaning, &state)
+      let isNews = failure.toldReason != meaning.reason && Self.isNews("", meaning, &state)
       state.failure = (failure.since, isNews ? meaning.reason : failure.toldReason)
       return isNews
     }
@@ -72,13 +72,14 @@ final class RemoteJournal: Sendable {
   private func tell(
     _ level: Logger.Level, _ message: Logger.Message, _ meaning: AnswerMeaning, _ more: Logger.Metadata = [:]
   ) {
-    guard state.withLock({ Self.isNews(meaning, &$0) }) else { return }
+    guard state.withLock({ Self.isNews("\(message)", meaning, &$0) }) else { return }
     log.log(level: level, message, metadata: more.merging(Self.metadata(meaning)) { $1 })
   }
 
-  private static func isNews(_ meaning: AnswerMeaning, _ state: inout State) -> Bool {
-    if let last = state.told[meaning.reason], .now - last < quiet { return false }
-    state.told[meaning.reason] = .now
+  private static func isNews(_ message: String, _ meaning: AnswerMeaning, _ state: inout State) -> Bool {
+    let key = "\(message) \(meaning.reason)"
+    if let last = state.told[key], .now - last < quiet { return false }
+    state.told[key] = .now
     return true
   }
 
