@@ -18,6 +18,8 @@ final class Batch {
     /// Nil: the whole batch.
     var halves: Halves?
     var isSecond = false
+    /// Samples from before this were counted as too old.
+    var cutoff = Int64.min
   }
 
   /// Where its samples stand among all.
@@ -72,11 +74,11 @@ final class Batch {
     }
     // The other half of a search in which this part stood is asked on its own.
     if !isSearch, part.isSecond, let refused = part.halves?.refused {
-      rest.append(Part(range: refused.range, halves: nil))
+      rest.append(Part(range: refused.range, halves: nil, cutoff: refused.cutoff))
     }
     let halves = isSearch ? Halves() : nil
-    rest.append(Part(range: middle..<part.range.upperBound, halves: halves, isSecond: true))
-    rest.append(Part(range: part.range.lowerBound..<middle, halves: halves))
+    rest.append(Part(range: middle..<part.range.upperBound, halves: halves, isSecond: true, cutoff: part.cutoff))
+    rest.append(Part(range: part.range.lowerBound..<middle, halves: halves, cutoff: part.cutoff))
     return true
   }
 

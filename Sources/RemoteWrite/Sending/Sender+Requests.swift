@@ -65,9 +65,17 @@ extension Sender {
       }
     }
     batch.oldest = samples.lazy.map(\.timestamp).filter { $0 >= cutoff }.min() ?? .max
-    let unsent = samples.count - batch.content.samples - batch.content.histograms
-    if unsent > 0, batch.attempt > 0 { shown.withLock { $0.dropped[.tooOld, default: 0] += UInt64(unsent) } }
+    countTooOld(batch, samples, cutoff)
     batch.body = compressed(version)
+  }
+
+  /// Counts those that have become too old since they were taken or encoded last.
+  func countTooOld(_ batch: Batch, _ samples: ArraySlice<Sample>, _ cutoff: Int64) {
+    let known = batch.part.cutoff
+    guard cutoff > known else { return }
+    batch.part.cutoff = cutoff
+    let count = samples.count { $0.timestamp >= known && $0.timestamp < cutoff }
+    if count > 0 { shown.withLock { $0.dropped[.tooOld, default: 0] += UInt64(count) } }
   }
 
   /// What the version's encoder has made.
