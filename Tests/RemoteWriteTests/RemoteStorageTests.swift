@@ -137,6 +137,29 @@ import Testing
     #expect(storage.metric("prometheus_remote_storage_samples_total") == 1)
   }
 
+  /// Also those of a request that was cut in two.
+  @Test func samplesThatBecomeTooOldOnTheirWayAreCountedOnce() async throws {
+    let isWell = Atomic(false)
+    let receiver = FakeReceiver { number, _ in
+      number == 0 ? .status(413) : isWell.load(ordering: .relaxed) ? .take : .status(503)
+    }
+    let storage = try storage([
+      Remote(try options { $0.sampleAgeLimit = .seconds(3600) }, transport: receiver.respond)
+    ])
+    let now = WallClock.milliseconds
+    try await storage.sending { storage in
+      let series = try storage.series(20)
+      storage.append(series, at: now - 3_599_500)
+      storage.append(series, at: now)
+      while try #require(storage.dropped("too_old")) < 10 { try await Task.sleep(for: .milliseconds(10)) }
+      isWell.store(true, ordering: .relaxed)
+    }
+    #expect(receiver.taken.values.allSatisfy { $0.last?.timestamp == now })
+    let dropped = try #require(storage.dropped("too_old"))
+    #expect(Int(dropped) + receiver.takenCount == 40 && dropped >= 10)
+    #expect(storage.metric("prometheus_remote_storage_samples_total") == Double(receiver.takenCount))
+  }
+
   @Test func requestsCarryTheProtocolsHeadersAndTheDecoratorsOwn() async throws {
     let receiver = FakeReceiver()
     let failures = Atomic(2)
