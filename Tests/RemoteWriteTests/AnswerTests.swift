@@ -88,7 +88,7 @@ import Testing
       storage.append([try storage.series("up")], at: WallClock.milliseconds)
       let left = try #require(storage.metric(metric))
       #expect(left > 0 && left <= 2600)
-      #expect(try #require(storage.metric("pilotfish_remote_write_oldest_unsent_seconds")) >= 1000)
+      #expect(try #require(storage.metric(#"pilotfish_remote_write_oldest_unsent_seconds{remote_name="test""#)) >= 1000)
       #expect(storage.metric(metric + #"{remote_name="other""#) == nil)
     }
   }
