@@ -33,8 +33,8 @@ from parts import Folder  # noqa: E402
 TESTS = {
     name[len("test_"):]: test
     for module in (
-        agent_tests, amp_tests, aws_tests, client_tests, configuration_tests, discovery_tests, durability_tests, exporter_tests,
-        federation_tests, web_tests, kernel_tests, kubernetes_tests)
+        agent_tests, amp_tests, aws_tests, client_tests, configuration_tests, discovery_tests, durability_tests,
+        exporter_tests, federation_tests, web_tests, kernel_tests, kubernetes_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 
