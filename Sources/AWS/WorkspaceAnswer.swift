@@ -1,6 +1,6 @@
 // What a workspace of Amazon Managed Service for Prometheus answers to a remote write
 // (https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-troubleshooting.html). Behind AWS' front door, which
-// checks size, signature and workspace, stands Cortex: the texts of 400, 202, 415, 429 and 5xx are its.
+// checks size, signature and workspace, stands Cortex: the texts of 400, 415 and 429 are its.
 
 import Bytes
 import HTTPClient
@@ -9,8 +9,6 @@ import HTTPClient
 public struct WorkspaceAnswer: Sendable, Equatable {
   /// What a sender does about it.
   public enum Action: Sendable {
-    /// All is stored.
-    case nothing
     /// Nothing is stored: the same again, with backoff.
     case retry
     /// What belongs to known series is stored: the same again now and then, beside the others.
@@ -41,7 +39,7 @@ public struct WorkspaceAnswer: Sendable, Equatable {
 
   /// Nil when it is not one that workspaces are known to give.
   public init?(_ response: HTTPResponse) {
-    guard response.status != 200 else { return nil }
+    guard response.status >= 400 else { return nil }
     let text = Self.text(response)
     guard let row = Self.table.first(where: { $0.status == response.status && text.holds($0.pattern) }) else {
       return nil
@@ -64,8 +62,6 @@ public struct WorkspaceAnswer: Sendable, Equatable {
 
   /// The first row that has the status, and a pattern that the text holds, counts.
   private static let table: [(status: Int, pattern: String, reason: String, action: Action, remedy: String)] = [
-    (202, "", "ha_deduped", .nothing, ""),
-
     (
       400, "per-user series limit", "per_user_series_limit", .giveUpPart,
       "too many active series: AMP doubles what it takes within 30 minutes of use; if it stays, \(quota)"

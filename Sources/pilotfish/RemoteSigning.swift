@@ -57,7 +57,6 @@ extension Verdict {
   fileprivate init(_ action: WorkspaceAnswer.Action) {
     self =
       switch action {
-      case .nothing: .sent
       case .retry: .retry
       case .retrySlowly: .slow
       // The signer has seen the answer too.
