@@ -40,7 +40,7 @@ def until(what, condition, seconds):
 class Agent:
     """`pilotfish agent` on a folder, with the configuration `text`."""
 
-    def __init__(self, pilotfish, folder, text, *flags):
+    def __init__(self, pilotfish, folder, text, *flags, environment=None):
         self.port, self.folder = free_port(), folder
         path = os.path.join(folder, "agent.yml")
         with open(path, "w") as f:
@@ -48,7 +48,8 @@ class Agent:
         with open(os.path.join(folder, "agent.log"), "ab") as log:
             self.process = subprocess.Popen(
                 [os.path.abspath(pilotfish), "agent", f"--config.file={path}", f"--storage.agent.path={folder}/log",
-                 f"--web.listen-address=127.0.0.1:{self.port}", *flags], stdout=log, stderr=subprocess.STDOUT)
+                 f"--web.listen-address=127.0.0.1:{self.port}", *flags], stdout=log, stderr=subprocess.STDOUT,
+                env=environment)
 
     def __enter__(self):
         return self

@@ -62,11 +62,21 @@ public final class RequestSigner: Sendable {
     request.sign(credentials, SigningScope(region: region, service: service), at: clock.now, keys)
   }
 
-  /// Takes what was answered to a request that was signed: when it was refused, credentials are asked for anew, and a
-  /// clock that is wrong is corrected.
+  /// What says that AWS takes other credentials where it did not take these: texts and codes. That a role may not do
+  /// something, or that a signature is wrong, no refresh changes.
+  private static let signsOfBadCredentials = [
+    "security token included in the request is", "ExpiredToken", "InvalidClientTokenId", "UnrecognizedClientException",
+    "AuthFailure",
+  ]
+
+  /// Takes what was answered to a request that was signed: when the credentials were refused, they are asked for anew,
+  /// and a clock that is wrong is corrected.
   public func answered(_ response: HTTPResponse) {
     guard [400, 401, 403].contains(response.status) else { return }
     clock.observe(response.header("Date"))
-    if response.status != 400 { provider.refused() }
+    let text =
+      (response.header("x-amzn-ErrorType") ?? "")
+      + String(decoding: response.body.readableBytesView.prefix(2048), as: UTF8.self)
+    if Self.signsOfBadCredentials.contains(where: { text.firstRange(of: $0) != nil }) { provider.refused() }
   }
 }

@@ -12,6 +12,7 @@ public final class CredentialProvider: Sendable {
     var refreshes: UInt64 = 0
     var failures: UInt64 = 0
     var lastRefresh: ContinuousClock.Instant?
+    var refusals = RefusalPacing()
     /// They wait for the first refresh.
     var waiters: [CheckedContinuation<Void, Never>] = []
   }
@@ -26,8 +27,6 @@ public final class CredentialProvider: Sendable {
     public var failures: UInt64
   }
 
-  /// After credentials were refused, they are asked for anew at most so often.
-  private static let leastInterval = Duration.seconds(3)
   private static let retries = Duration.seconds(1)...Duration.seconds(15)
 
   private let chain: CredentialChain
@@ -92,10 +91,11 @@ public final class CredentialProvider: Sendable {
     }
   }
 
-  /// AWS has refused these credentials: they are asked for anew.
+  /// AWS has refused these credentials: they are asked for anew, the less often the longer that does not help.
   func refused() {
     let mayAsk = state.withLock { state in
-      state.lastRefresh.map { .now - $0 >= Self.leastInterval } ?? false
+      guard let last = state.lastRefresh else { return false }
+      return state.refusals.mayAsk(at: .now, lastRefresh: last)
     }
     if mayAsk { alarm.ring() }
   }
@@ -179,6 +179,26 @@ public final class CredentialProvider: Sendable {
         log.warning("Requests to AWS wait for credentials", metadata: ["err": "\(fault)"])
       }
     }
+  }
+}
+
+/// When credentials that are refused are asked for anew: at once, and then after twice as long each time, from 3 s to
+/// 60 s. After two minutes without a refusal it begins anew.
+struct RefusalPacing {
+  private static let intervals = Duration.seconds(3)...Duration.seconds(60)
+
+  private var interval = intervals.lowerBound
+  private var lastRefusal: ContinuousClock.Instant?
+  private var lastAsked: ContinuousClock.Instant?
+
+  mutating func mayAsk(at now: ContinuousClock.Instant, lastRefresh: ContinuousClock.Instant) -> Bool {
+    if let lastRefusal, now - lastRefusal > Self.intervals.upperBound * 2 { self = RefusalPacing() }
+    lastRefusal = now
+    let last = max(lastRefresh, lastAsked ?? lastRefresh)
+    guard now - last >= interval else { return false }
+    if lastAsked != nil { interval = min(interval * 2, Self.intervals.upperBound) }
+    lastAsked = now
+    return true
   }
 }
 

@@ -12,6 +12,8 @@ public struct WorkspaceURL: Sendable, Equatable {
   public let text: String
   /// By the host's name; nil when it is none of AWS'.
   public let region: String?
+  /// Whether a workspace is written to, by the URL's host or path: so it is behind a proxy that signs, too.
+  public let isWorkspace: Bool
 
   /// - Parameters:
   ///   - text: a workspace id (`ws-…`), a base URL (`https://aps-workspaces.REGION.amazonaws.com/workspaces/ws-…`, with
@@ -25,10 +27,13 @@ public struct WorkspaceURL: Sendable, Equatable {
       self.text =
         "https://aps-workspaces.\(region).\(Region.domain(region))/workspaces/\(text)/api/v1/remote_write"
       self.region = region
+      isWorkspace = true
       return
     }
-    self.text = Self.completed(text)
+    let completed = Self.completed(text)
+    self.text = completed ?? text
     self.region = Self.region(ofURL: text)
+    isWorkspace = completed != nil || self.region != nil
   }
 
   public static func isWorkspaceID(_ text: String) -> Bool {
@@ -36,16 +41,18 @@ public struct WorkspaceURL: Sendable, Equatable {
       && text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || ($0 | 0x20) &- 0x61 < 26 || $0 &- 0x30 < 10 }
   }
 
-  /// What is missing behind `/workspaces/ws-…`, if that is all of the path.
-  private static func completed(_ text: String) -> String {
-    guard let path = text.firstRange(of: "/workspaces/") else { return text }
+  /// With what is missing behind `/workspaces/ws-…`; nil when that is not the path, or something else follows.
+  private static func completed(_ text: String) -> String? {
+    guard let path = text.firstRange(of: "/workspaces/") else { return nil }
     let parts = text[path.upperBound...].split(separator: "/", omittingEmptySubsequences: true).map(String.init)
-    guard let id = parts.first, isWorkspaceID(id), [[], ["api"], ["api", "v1"]].contains(Array(parts.dropFirst()))
-    else {
-      return text
-    }
+    guard let id = parts.first, isWorkspaceID(id), ["api", "v1", "remote_write"].starts(with: parts.dropFirst())
+    else { return nil }
     return "\(text[..<path.upperBound])\(id)/api/v1/remote_write"
   }
+
+  private static let domains = [
+    ".amazonaws.com", ".api.aws", ".amazonaws.com.cn", ".api.amazonwebservices.com.cn",
+  ]
 
   /// The part of the host's name behind `aps-workspaces` or `aps-workspaces-fips`: so it is for the public endpoints
   /// (`aps-workspaces.us-east-1.amazonaws.com`, `.api.aws`, `.amazonaws.com.cn`) and for those of a VPC
@@ -54,8 +61,7 @@ public struct WorkspaceURL: Sendable, Equatable {
     guard let start = text.firstRange(of: "://")?.upperBound else { return nil }
     let authority = text[start...].prefix { !"/?#".contains($0) }
     let host = authority.split(separator: "@").last?.prefix { $0 != ":" }.lowercased() ?? ""
-    guard host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") || host.hasSuffix(".api.aws")
-    else { return nil }
+    guard domains.contains(where: host.hasSuffix) else { return nil }
     let labels = host.split(separator: ".").map(String.init)
     guard let service = labels.firstIndex(where: { $0 == "aps-workspaces" || $0 == "aps-workspaces-fips" }),
       service + 1 < labels.count

@@ -11,13 +11,17 @@ public struct Remote: Sendable {
   public var options: RemoteWriteOptions
   public var transport: RemoteTransport
   public var decorate: RequestDecorator?
+  /// Nil: answers mean what the protocol says.
+  public var readAnswer: AnswerReader?
 
   public init(
-    _ options: RemoteWriteOptions, transport: @escaping RemoteTransport, decorate: RequestDecorator? = nil
+    _ options: RemoteWriteOptions, transport: @escaping RemoteTransport, decorate: RequestDecorator? = nil,
+    readAnswer: AnswerReader? = nil
   ) {
     self.options = options
     self.transport = transport
     self.decorate = decorate
+    self.readAnswer = readAnswer
   }
 }
 
@@ -300,7 +304,8 @@ public final class RemoteStorage: SampleSink, MetricSource {
         let isBehind = pending > 0 && (sent > 0 || sender.options.rules.isEmpty)
         return RemoteSnapshot(
           name: sender.options.name, url: "\(sender.options.url)", statistics: statistics, queue: sender.options.queue,
-          pending: pending, highestTimestamp: isBehind ? counts.highestTimestamp : sent)
+          pending: pending, highestTimestamp: isBehind ? counts.highestTimestamp : sent,
+          oldestInMemory: store.withIntake { $0.ring.timestamp(of: statistics.acknowledged) })
       }, to: metrics)
   }
 }

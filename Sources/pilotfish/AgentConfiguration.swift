@@ -102,9 +102,18 @@ enum AgentConfiguration {
       options.metadata.interval = remote.metadata.sendInterval
       options.metadata.maxPerSend = remote.metadata.maxSamplesPerSend
       let transport: RemoteTransport = { client.send($0, limits: $1, on: $2, completion: $3) }
-      remotes.append(signer.map { $0.remote(options, transport) } ?? Remote(options, transport: transport))
+      var receiver = signer?.remote(options, transport) ?? Remote(options, transport: transport)
+      if remote.isWorkspace { receiver.becomeWorkspace() }
+      remotes.append(receiver)
     }
     return remotes
+  }
+}
+
+extension RemoteWriteConfiguration {
+  /// Whether it writes to Amazon Managed Service for Prometheus, by its signature or its URL.
+  fileprivate var isWorkspace: Bool {
+    sigV4?.serviceName == "aps" || (try? WorkspaceURL(url, region: nil))?.isWorkspace == true
   }
 }
 

@@ -38,3 +38,36 @@ extension RequestSigner {
     }
   }
 }
+
+extension Remote {
+  /// A remote that writes to a workspace of AMP: its answers mean what AMP means by them, and what AMP would refuse for
+  /// its age is dropped before it is sent.
+  mutating func becomeWorkspace() {
+    readAnswer = AnswerMeaning.ofWorkspace
+    options.queue.sampleAgeLimit = options.queue.sampleAgeLimit ?? .seconds(3600)
+  }
+}
+
+extension AnswerMeaning {
+  fileprivate static func ofWorkspace(_ response: HTTPResponse) -> AnswerMeaning? {
+    WorkspaceAnswer(response).map {
+      AnswerMeaning(Verdict($0.action), reason: $0.reason, text: $0.text, remedy: $0.remedy)
+    }
+  }
+}
+
+extension Verdict {
+  fileprivate init(_ action: WorkspaceAnswer.Action) {
+    self =
+      switch action {
+      case .retry: .retry
+      case .retrySlowly: .slow
+      // The signer has seen the answer too.
+      case .hold, .refresh, .resync: .hold
+      case .split: .split
+      case .otherVersion: .otherVersion
+      case .giveUpPart: .takenInPart
+      case .giveUp: .drop
+      }
+  }
+}

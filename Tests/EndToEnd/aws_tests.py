@@ -132,8 +132,8 @@ class Workspace(Server):
 
 
 @contextlib.contextmanager
-def agent(folder, workspace, targets, sigv4, environment):
-    """The agent, with nothing of AWS in its environment but this; gives its port."""
+def agent(folder, workspace, targets, sigv4, environment, more=""):
+    """The agent, with nothing of AWS in its environment but this; gives its port. `more`: keys of the remote_write."""
     port = free_port()
     listed = ", ".join(f"'{target}'" for target in targets.instances)
     path = folder.file("agent.yml", f"""
@@ -145,6 +145,7 @@ remote_write:
 - url: {workspace.url}/workspaces/{WORKSPACE}
   sigv4: {sigv4}
   queue_config: {{batch_send_deadline: 300ms}}
+  {more}
 """)
     own = [f"{name}={value}" for name, value in environment.items()]
     others = [f"-u{name}" for name in os.environ if name.startswith("AWS_")]

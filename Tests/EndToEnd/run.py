@@ -16,6 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 import agent_tests  # noqa: E402
+import amp_answers_tests  # noqa: E402
 import amp_tests  # noqa: E402
 import aws_tests  # noqa: E402
 import client_tests  # noqa: E402
@@ -37,9 +38,9 @@ from parts import Folder  # noqa: E402
 TESTS = {
     name[len("test_"):]: test
     for module in (
-        agent_tests, amp_tests, aws_tests, client_tests, configuration_tests, cost_tests, discovery_tests,
-        durability_tests, ecs_tests, exporter_tests, federation_tests, ha_tests, kernel_tests, kubernetes_tests,
-        moto_tests, web_tests)
+        agent_tests, amp_answers_tests, amp_tests, aws_tests, client_tests, configuration_tests, cost_tests,
+        discovery_tests, durability_tests, ecs_tests, exporter_tests, federation_tests, ha_tests, kernel_tests,
+        kubernetes_tests, moto_tests, web_tests)
     for name, test in vars(module).items() if name.startswith("test_")}
 
 

@@ -51,7 +51,7 @@ enum LogFuzz {
   }
 
   private static func storage(
-    _ log: LogOptions?, version: RemoteWriteVersion = .v1,
+    _ log: LogOptions?, version: RemoteWriteVersion = .v1, readAnswer: AnswerReader? = nil,
     _ answer: @escaping @Sendable (HTTPRequest, any EventLoop) -> Result<HTTPResponse, HTTPClientError>?
   ) throws -> RemoteStorage {
     var options = RemoteWriteOptions(url: try HTTPURL("http://127.0.0.1:1/"), name: "fuzz", userAgent: "fuzz")
@@ -61,10 +61,11 @@ enum LogFuzz {
     options.queue.maxSamplesPerSend = 50
     options.queue.minShards = 4
     options.version = version
-    let remote = Remote(options) { request, _, eventLoop, completion in
+    var remote = Remote(options) { request, _, eventLoop, completion in
       guard let result = answer(request, eventLoop) else { return }
       eventLoop.assumeIsolated().execute { completion(result) }
     }
+    remote.readAnswer = readAnswer
     return try RemoteStorage([remote], log: log, group: group, logger: quiet)
   }
 
@@ -139,7 +140,14 @@ enum LogFuzz {
     while MonotonicClock.now < end {
       let mutator = Mutex(Mutator(seed: seed &+ rounds &* 7919))
       let asked = Atomic(0)
-      let storage = try storage(nil, version: rounds % 2 == 0 ? .v1 : .v2) { _, _ in
+      // Two in three receivers mean something else by their answers than the protocol says.
+      let verdicts: [Verdict] = [.retry, .slow, .split, .isolate, .takenInPart, .otherVersion, .drop, .sent]
+      let readAnswer: AnswerReader = { response in
+        guard response.status != 200 else { return nil }
+        return AnswerMeaning(verdicts[mutator.withLock { $0.next(below: verdicts.count) }], reason: "fuzz")
+      }
+      let version = rounds % 2 == 0 ? RemoteWriteVersion.v1 : .v2
+      let storage = try storage(nil, version: version, readAnswer: rounds % 3 == 0 ? nil : readAnswer) { _, _ in
         // After some strange answers it is well.
         if asked.add(1, ordering: .relaxed).newValue > 30 {
           let counts = [(name: "X-Prometheus-Remote-Write-Samples-Written", value: "1")]

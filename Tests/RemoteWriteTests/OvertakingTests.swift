@@ -191,6 +191,19 @@ import Testing
     #expect(sent < different * 3 / 2, "few are sent twice")
   }
 
+  /// What overtakes is newer than what waits in the log.
+  @Test func theBacklogIsTheOldest() async throws {
+    let folder = TemporaryDirectory()
+    try await writeBacklog(folder)
+    let receiver = FakeReceiver(delay: { _ in .seconds(1) }, answer: { _, _ in .take })
+    let storage = try storage(
+      [Remote(try options { $0.maxSamplesPerSend = 100 }, transport: receiver.respond)], log: logOptions(folder))
+    try await storage.sending(within: .zero) { storage in
+      try await awaitFresh(storage, receiver, folder, at: WallClock.milliseconds)
+      #expect(try #require(storage.metric("pilotfish_remote_write_oldest_unsent_seconds")) > 1e9)
+    }
+  }
+
   @Test func rulesThatChangeLabelsForbidIt() async throws {
     let folder = TemporaryDirectory()
     try await writeBacklog(folder)

@@ -166,6 +166,29 @@ import Testing
     #expect(storage.metric("prometheus_remote_storage_samples_total") == 1)
   }
 
+  /// Also those of a request that was cut in two.
+  @Test func samplesThatBecomeTooOldOnTheirWayAreCountedOnce() async throws {
+    let isWell = Atomic(false)
+    let receiver = FakeReceiver { number, _ in
+      number == 0 ? .status(413) : isWell.load(ordering: .relaxed) ? .take : .status(503)
+    }
+    let storage = try storage([
+      Remote(try options { $0.sampleAgeLimit = .seconds(3600) }, transport: receiver.respond)
+    ])
+    let now = WallClock.milliseconds
+    try await storage.sending { storage in
+      let series = try storage.series(20)
+      storage.append(series, at: now - 3_599_500)
+      storage.append(series, at: now)
+      while try #require(storage.dropped("too_old")) < 10 { try await Task.sleep(for: .milliseconds(10)) }
+      isWell.store(true, ordering: .relaxed)
+    }
+    #expect(receiver.taken.values.allSatisfy { $0.last?.timestamp == now })
+    let dropped = try #require(storage.dropped("too_old"))
+    #expect(Int(dropped) + receiver.takenCount == 40 && dropped >= 10)
+    #expect(storage.metric("prometheus_remote_storage_samples_total") == Double(receiver.takenCount))
+  }
+
   @Test func requestsCarryTheProtocolsHeadersAndTheDecoratorsOwn() async throws {
     let receiver = FakeReceiver()
     let failures = Atomic(2)
@@ -201,8 +224,8 @@ import Testing
 
   @Test func theReceiversWordsAreMadePrintable() {
     let body = ByteBuffer(string: "out of order\n\u{1b}[31m" + String(repeating: "x", count: 1000))
-    let reason = RemoteJournal.reason(400, body: body)
+    let reason = RemoteJournal.text(400, body: body)
     #expect(reason.hasPrefix("status 400: out of order  [31mxxx") && reason.utf8.count < 300)
-    #expect(RemoteJournal.reason(500, body: ByteBuffer()) == "status 500")
+    #expect(RemoteJournal.text(500, body: ByteBuffer()) == "status 500")
   }
 }

@@ -1,3 +1,5 @@
+import HTTPClient
+import NIOCore
 import Testing
 
 @testable import RemoteWrite
@@ -7,16 +9,13 @@ import Testing
     arguments: [
       (200, .sent), (202, .standby), (204, .sent), (301, .hold), (307, .hold), (400, .isolate), (401, .hold),
       (403, .hold), (404, .drop),
-      (408, .retry), (409, .drop), (413, .split), (415, .otherVersion), (422, .isolate), (500, .retry), (501, .retry),
-      (503, .retry), (599, .retry), (100, .drop), (600, .drop), (-1, .drop),
+      (408, .retry), (409, .drop), (413, .split), (415, .otherVersion), (422, .isolate), (429, .retry), (500, .retry),
+      (501, .retry), (503, .retry), (599, .retry), (100, .drop), (600, .drop), (-1, .drop),
     ] as [(Int, Verdict)])
   func whatAStatusMeans(status: Int, verdict: Verdict) {
-    #expect(RetryRule(retriesTooManyRequests: false).verdict(on: status) == verdict)
-  }
-
-  @Test func tooManyRequestsFollowTheOption() {
-    #expect(RetryRule(retriesTooManyRequests: true).verdict(on: 429) == .retry)
-    #expect(RetryRule(retriesTooManyRequests: false).verdict(on: 429) == .drop)
+    let meaning = RetryRule.meaning(HTTPResponse(status: status, headers: [], body: ByteBuffer(string: "why")))
+    #expect(meaning.verdict == verdict)
+    #expect(meaning.reason.isEmpty == [.sent, .standby].contains(verdict))
   }
 
   @Test func delaysDoubleUpToTheMost() {

@@ -79,7 +79,8 @@ import Testing
     for (index, receiver) in receivers.enumerated() {
       expectAll(receiver, series: count, rounds: 0..<rounds, but: ["s7"])
       #expect(
-        storage.metric(#"pilotfish_remote_write_samples_refused_total{code="400",remote_name="r\#(index)""#)
+        storage.metric(
+          #"pilotfish_remote_write_samples_refused_total{code="400",reason="bad_request",remote_name="r\#(index)""#)
           == Double(rounds))
       #expect(storage.metric(#"prometheus_remote_storage_samples_pending{remote_name="r\#(index)""#) == 0)
       for reason in RemoteStatistics.DropReason.allCases {

@@ -31,6 +31,11 @@ struct SampleRing {
   @inline(__always)
   subscript(_ ordinal: Ordinal) -> Sample { storage[Int(truncatingIfNeeded: ordinal) & (storage.count - 1)] }
 
+  /// Nil when the sample is not held.
+  func timestamp(of ordinal: Ordinal) -> Int64? {
+    ordinal >= start && ordinal < end ? self[ordinal].timestamp : nil
+  }
+
   /// Appends samples and what they carry; `wanted`: the oldest sample that a remote still wants from here.
   mutating func append(_ samples: ArraySlice<Sample>, _ carried: ArraySlice<Attachment>, offset: Int, wanted: Ordinal) {
     start = max(start, min(wanted, end))

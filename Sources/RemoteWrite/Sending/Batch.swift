@@ -20,6 +20,8 @@ final class Batch {
     var isSecond = false
     /// What receivers judge it by (`HAGroups`).
     var group: UInt32
+    /// Samples from before this were counted as too old.
+    var cutoff = Int64.min
   }
 
   /// Where its samples stand among all.
@@ -43,6 +45,8 @@ final class Batch {
 
   var isSending = false
   var attempt = 0
+  /// How often the receiver took no new series of it.
+  var slowAttempts = 0
   var backoff: Backoff
   /// When it may be sent again.
   var notBefore = NIODeadline.now()
@@ -75,12 +79,15 @@ final class Batch {
     }
     // The other half of a search in which this part stood is asked on its own.
     if !isSearch, part.isSecond, let refused = part.halves?.refused {
-      rest.append(Part(range: refused.range, group: part.group))
+      rest.append(Part(range: refused.range, group: part.group, cutoff: refused.cutoff))
     }
-    let halves = isSearch ? Halves() : nil
-    rest.append(
-      Part(range: middle..<part.range.upperBound, halves: halves, isSecond: true, group: part.group))
-    rest.append(Part(range: part.range.lowerBound..<middle, halves: halves, group: part.group))
+    var half = Part(range: middle..<part.range.upperBound, group: part.group, cutoff: part.cutoff)
+    half.halves = isSearch ? Halves() : nil
+    half.isSecond = true
+    rest.append(half)
+    half.range = part.range.lowerBound..<middle
+    half.isSecond = false
+    rest.append(half)
     return true
   }
 
@@ -129,5 +136,5 @@ final class Batch {
 
   /// Samples that the receiver has refused for good, and how; the sender counts them and empties the list.
   var dropped: [Range<Int>] = []
-  var refusal = (status: 0, reason: "")
+  var refusal: (RemoteStatistics.Refusal, AnswerMeaning)?
 }

@@ -1,5 +1,4 @@
 import Exposition
-import NIOCore
 
 /// A remote at one moment, as its metrics show it.
 struct RemoteSnapshot {
@@ -18,11 +17,18 @@ struct RemoteSnapshot {
     return min(max(Int(min(wanted, 1 << 20)), queue.minShards), queue.maxShards)
   }
 
+  /// The timestamp of the oldest sample that is not acknowledged, when memory still has it.
+  var oldestInMemory: Int64?
+
   /// The age of the oldest sample that is not acknowledged, in seconds.
   var oldestUnsent: Double {
-    if let oldest = statistics.oldestUnsent { return max(0, Double(WallClock.milliseconds - oldest) / 1000) }
-    guard pending > 0, let since = statistics.waitingSince else { return 0 }
-    return max(0, Double((NIODeadline.now() - since).nanoseconds) / 1e9)
+    guard pending > 0, let oldest = oldestInMemory ?? statistics.oldestUnsent else { return 0 }
+    return max(0, Double(WallClock.milliseconds - oldest) / 1000)
+  }
+
+  /// Seconds until samples that wait are too old to be sent; nil when they never are.
+  var timeUntilTooOld: Double? {
+    queue.sampleAgeLimit.map { max(0, $0.inSeconds - oldestUnsent) }
   }
 }
 
@@ -207,7 +213,17 @@ enum RemoteMetrics {
     ["reason", "remote_name", "url"])
   private static let refused = MetricFamily.counter(
     "pilotfish_remote_write_samples_refused_total",
-    "Samples that the receiver refused for good, by the status it answered.", ["code", "remote_name", "url"])
+    "Samples that the receiver refused for good, by the status it answered and what that means. Of requests that it "
+      + "stored in part one sample is counted, the one that it names.",
+    ["code", "reason", "remote_name", "url"])
+  private static let refusedRequests = MetricFamily.counter(
+    "pilotfish_remote_write_requests_refused_total",
+    "Requests that the receiver did not take whole, by the status it answered and what that means. Most of them are "
+      + "sent again.",
+    ["code", "reason", "remote_name", "url"])
+  private static let timeUntilTooOld = gauge(
+    "pilotfish_remote_write_seconds_until_too_old",
+    "Seconds until the oldest sample that the receiver has not taken yet is older than sample_age_limit, and dropped.")
   private static let duration = MetricFamily(
     "prometheus_remote_storage_sent_batch_duration_seconds", .histogram,
     "Duration of send calls to the remote storage.", labels: labels)
@@ -231,17 +247,31 @@ enum RemoteMetrics {
       }
     }
     for remote in remotes {
-      for (status, count) in remote.statistics.refused {
-        writer.begin(refused)
-        writer.label(status)
-        writer.label(remote.name)
-        writer.label(remote.url)
-        writer.end(count)
-      }
+      write(remote.statistics.refused, refused, of: remote, to: writer)
+      write(remote.statistics.refusedRequests, refusedRequests, of: remote, to: writer)
+      guard let time = remote.timeUntilTooOld else { continue }
+      writer.begin(timeUntilTooOld)
+      writer.label(remote.name)
+      writer.label(remote.url)
+      writer.end(time)
     }
     for remote in remotes {
       let labels = [(name: "remote_name", value: remote.name), (name: "url", value: remote.url)]
       remote.statistics.requestDurations.write(duration, labels: labels, to: writer)
+    }
+  }
+
+  private static func write(
+    _ counts: [RemoteStatistics.Refusal: UInt64], _ family: MetricFamily, of remote: RemoteSnapshot,
+    to writer: MetricWriter
+  ) {
+    for (refusal, count) in counts {
+      writer.begin(family)
+      writer.label(refusal.status)
+      writer.label(refusal.reason)
+      writer.label(remote.name)
+      writer.label(remote.url)
+      writer.end(count)
     }
   }
 }

@@ -1,5 +1,4 @@
 import Exposition
-import NIOCore
 
 /// What one remote has done so far, and how it stands.
 struct RemoteStatistics: Sendable {
@@ -28,6 +27,12 @@ struct RemoteStatistics: Sendable {
     }
   }
 
+  /// Why a receiver did not take something.
+  struct Refusal: Hashable, Sendable {
+    var status: Int
+    var reason: String
+  }
+
   /// Numbers by kind.
   struct Kinds: Sendable {
     var samples: UInt64 = 0
@@ -51,8 +56,10 @@ struct RemoteStatistics: Sendable {
   var withheld: UInt64 = 0
   /// Those of them that were sent when this replica was elected.
   var repeated: UInt64 = 0
-  /// Samples refused for good, by status.
-  var refused: [Int: UInt64] = [:]
+  /// Samples refused for good; of requests that were taken in part, one each, since no more is known.
+  var refused: [Refusal: UInt64] = [:]
+  /// Requests that were not taken whole at the time, whatever became of them.
+  var refusedRequests: [Refusal: UInt64] = [:]
   var dropped: [DropReason: UInt64] = [:]
   var bytes: UInt64 = 0
   var metadataSent: UInt64 = 0
@@ -67,8 +74,8 @@ struct RemoteStatistics: Sendable {
   /// Requests on their way, and how many there may be.
   var inFlight = 0
   var window = 1
-  var waitingSince: NIODeadline?
-  /// The timestamp of the oldest sample on its way, milliseconds since the epoch.
+  /// The timestamp of the oldest sample that is not acknowledged, milliseconds since the epoch; that of the batches and
+  /// of what was read from the log, so it is of no use when the oldest one is in memory.
   var oldestUnsent: Int64?
 }
 

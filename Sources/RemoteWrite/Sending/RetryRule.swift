@@ -1,13 +1,16 @@
 import HTTPClient
 
 /// What to do about a receiver's answer.
-enum Verdict: Equatable, Sendable {
+public enum Verdict: Equatable, Sendable {
   /// The receiver has the samples.
   case sent
   /// The receiver takes the samples of another replica (Cortex: "replicas did not match").
   case standby
   /// The receiver cannot take them now: send the same bytes again.
   case retry
+  /// The receiver takes no new series for a while, and has stored the rest: send it again now and then, and let others
+  /// through meanwhile.
+  case slow
   /// Something that a person or fresh credentials must set right, and then the samples will be taken: keep them and
   /// try again.
   case hold
@@ -15,11 +18,34 @@ enum Verdict: Equatable, Sendable {
   case split
   /// Something in it will never be taken: find out what, and give up only that.
   case isolate
+  /// The receiver has stored what is good of it and will never take the rest: nothing is sent again.
+  case takenInPart
   /// The receiver does not know the version of the protocol.
   case otherVersion
   /// The receiver will never take them.
   case drop
 }
+
+/// What a receiver's answer means.
+public struct AnswerMeaning: Equatable, Sendable {
+  public var verdict: Verdict
+  /// One word for metrics, of a set that is bounded.
+  public var reason: String
+  /// For people: what was answered, in one line.
+  public var text: String
+  /// What a person can do about it; empty: nothing, or it is not known.
+  public var remedy: String
+
+  public init(_ verdict: Verdict, reason: String = "", text: String = "", remedy: String = "") {
+    self.verdict = verdict
+    self.reason = reason
+    self.text = text
+    self.remedy = remedy
+  }
+}
+
+/// Says what an answer means, for receivers of which more is known than the protocol says; nil: what the protocol says.
+public typealias AnswerReader = @Sendable (HTTPResponse) -> AnswerMeaning?
 
 /// What a receiver's answer means
 /// (https://prometheus.io/docs/specs/prw/remote_write_spec/#retries-backoff), as a table.
@@ -27,28 +53,32 @@ enum Verdict: Equatable, Sendable {
 /// More is kept than the specification asks for: 401 and 403 are mostly credentials that expired, and a redirect is a
 /// URL to be corrected (it is not followed: a signature is good for one URL, and a POST would become a GET). Neither
 /// must cost samples. A 400 is never sent again as a whole: receivers store the good part of it.
-struct RetryRule: Sendable {
-  /// `retry_on_http_429`: what receivers answer to a client that sends too fast.
-  var retriesTooManyRequests: Bool
-
-  private static let table: [(statuses: ClosedRange<Int>, verdict: Verdict)] = [
-    (202...202, .standby),
-    (200...299, .sent),
-    (300...399, .hold),
-    (400...400, .isolate),
-    (401...401, .hold),
-    (403...403, .hold),
-    (408...408, .retry),
-    (413...413, .split),
-    (415...415, .otherVersion),
-    (422...422, .isolate),
-    (400...499, .drop),
-    (500...599, .retry),
+enum RetryRule {
+  private static let credentials = "check the credentials of this remote_write"
+  private static let table: [(statuses: ClosedRange<Int>, verdict: Verdict, reason: String, remedy: String)] = [
+    (202...202, .standby, "", ""),
+    (200...299, .sent, "", ""),
+    (300...399, .hold, "redirect", "redirects are not followed: correct url"),
+    (400...400, .isolate, "bad_request", ""),
+    (401...401, .hold, "unauthorized", credentials),
+    (403...403, .hold, "forbidden", credentials),
+    (404...404, .drop, "not_found", "check url"),
+    (408...408, .retry, "request_timeout", ""),
+    (413...413, .split, "request_size", "lower queue_config.max_samples_per_send"),
+    (415...415, .otherVersion, "media_type", ""),
+    (422...422, .isolate, "unprocessable", ""),
+    (429...429, .retry, "too_many_requests", ""),
+    (400...499, .drop, "refused", ""),
+    (500...599, .retry, "server_error", ""),
   ]
 
-  func verdict(on status: Int) -> Verdict {
-    if status == 429 { return retriesTooManyRequests ? .retry : .drop }
-    return Self.table.first { $0.statuses.contains(status) }?.verdict ?? .drop
+  static func meaning(_ response: HTTPResponse) -> AnswerMeaning {
+    guard let row = table.first(where: { $0.statuses.contains(response.status) }) else {
+      return AnswerMeaning(.drop, reason: "refused", text: "status \(response.status)")
+    }
+    guard row.verdict != .sent else { return AnswerMeaning(.sent) }
+    let text = RemoteJournal.text(response.status, body: response.body)
+    return AnswerMeaning(row.verdict, reason: row.reason, text: text, remedy: row.remedy)
   }
 }
 

@@ -33,7 +33,7 @@ extension Sender {
     do {
       try decorate?(&request)
     } catch {
-      return done(.failure("\(error)"), .zero)
+      return done(.failure(AnswerMeaning(.retry, reason: "not_signed", text: "\(error)")), .zero)
     }
     let start = ContinuousClock.now
     let limits = HTTPLimits(timeout: options.timeout, bodyBytes: 1 << 20, redirects: 0)
@@ -44,7 +44,8 @@ extension Sender {
       // What it says is long; what it means is in the status.
       case .failure(.bodyTooLarge(_, let status, _)):
         answer = .response(HTTPResponse(status: status, headers: [], body: ByteBuffer()))
-      case .failure(let error): answer = .failure("\(error)")
+      case .failure(let error):
+        answer = .failure(AnswerMeaning(.retry, reason: "no_answer", text: "\(error)"))
       }
       done(answer, .now - start)
     }
@@ -64,9 +65,17 @@ extension Sender {
       }
     }
     batch.oldest = samples.lazy.map(\.timestamp).filter { $0 >= cutoff }.min() ?? .max
-    let unsent = samples.count - batch.content.samples - batch.content.histograms
-    if unsent > 0, batch.attempt > 0 { shown.withLock { $0.dropped[.tooOld, default: 0] += UInt64(unsent) } }
+    countTooOld(batch, samples, cutoff)
     batch.body = compressed(version)
+  }
+
+  /// Counts those that have become too old since they were taken or encoded last.
+  func countTooOld(_ batch: Batch, _ samples: ArraySlice<Sample>, _ cutoff: Int64) {
+    let known = batch.part.cutoff
+    guard cutoff > known else { return }
+    batch.part.cutoff = cutoff
+    let count = samples.count { $0.timestamp >= known && $0.timestamp < cutoff }
+    if count > 0 { shown.withLock { $0.dropped[.tooOld, default: 0] += UInt64(count) } }
   }
 
   /// What the version's encoder has made.
@@ -97,7 +106,7 @@ extension Sender {
 
   enum Answer {
     case response(HTTPResponse)
-    case failure(String)
+    case failure(AnswerMeaning)
   }
 
   func answered(_ batch: Batch, _ answer: Answer, after duration: Duration) {
@@ -105,51 +114,98 @@ extension Sender {
     guard !isStopped else { return }
     shown.withLock { $0.requestDurations.observe(duration) }
     switch answer {
-    case .failure(let reason): failed(batch, reason, retryAfter: nil)
-    case .response(let response):
-      let reason = RemoteJournal.reason(response.status, body: response.body)
-      let verdict = rule.verdict(on: response.status)
-      if verdict.isOfElected { elected(batch.part.group) }
-      switch verdict {
-      case .sent: taken(batch, response)
-      case .standby: withheld(batch, response, after: duration)
-      // The replica that was elected before has sent newer ones; what it lacked is stored.
-      case .isolate where batch.outgoing.isRepeat: taken(batch, response)
-      case .retry:
-        let retryAfter = response.header("Retry-After").flatMap {
-          RetryAfter.delay($0, now: WallClock.milliseconds / 1000)
-        }
-        failed(batch, reason, retryAfter: retryAfter)
-      case .hold: hold(batch, reason)
-      case .otherVersion where batch.version == .v2: fallBack(batch, reason)
-      case .split: refused(batch, response, reason, isTooLarge: true)
-      case .isolate: refused(batch, response, reason, isTooLarge: false)
-      case .drop, .otherVersion:
-        batch.refusal = (response.status, reason)
-        batch.giveUp()
-        recovered()
-        proceed(batch)
-      }
+    case .failure(let meaning): failed(batch, meaning, retryAfter: nil)
+    case .response(let response): answered(batch, response, meaning(response), after: duration)
     }
     pump()
+  }
+
+  func meaning(_ response: HTTPResponse) -> AnswerMeaning {
+    var meaning = answerReader?(response) ?? RetryRule.meaning(response)
+    if response.status == 429, !options.queue.retryOnHTTP429 { meaning.verdict = .drop }
+    return meaning
+  }
+
+  func answered(_ batch: Batch, _ response: HTTPResponse, _ meaning: AnswerMeaning, after duration: Duration) {
+    let refusal = RemoteStatistics.Refusal(status: response.status, reason: meaning.reason)
+    if !meaning.reason.isEmpty { shown.withLock { $0.refusedRequests[refusal, default: 0] += 1 } }
+    if meaning.verdict.isOfElected { elected(batch.part.group) }
+    switch meaning.verdict {
+    case .sent: taken(batch, response)
+    case .standby: withheld(batch, response, after: duration)
+    // The replica that was elected before has sent newer ones; what it lacked is stored.
+    case .isolate where batch.outgoing.isRepeat: taken(batch, response)
+    case .takenInPart where batch.outgoing.isRepeat: taken(batch, response)
+    case .retry:
+      let retryAfter = response.header("Retry-After").flatMap {
+        RetryAfter.delay($0, now: WallClock.milliseconds / 1000)
+      }
+      failed(batch, meaning, retryAfter: retryAfter)
+    case .slow: slowed(batch, refusal, meaning)
+    case .hold: hold(batch, meaning)
+    case .otherVersion where batch.version == .v2: fallBack(batch, meaning)
+    // One that is known to speak 1.0 will take it when something else is set right.
+    case .otherVersion where answerReader != nil: hold(batch, meaning)
+    case .split:
+      journal.split(meaning)
+      refused(batch, response, meaning, isTooLarge: true)
+    case .isolate: refused(batch, response, meaning, isTooLarge: false)
+    case .takenInPart: takenInPart(batch, refusal, meaning)
+    case .drop, .otherVersion:
+      batch.refusal = (refusal, meaning)
+      batch.giveUp()
+      recovered()
+      proceed(batch)
+    }
   }
 
   func taken(_ batch: Batch, _ response: HTTPResponse) {
     if batch.version == .v2, WrittenCounts(response).isNothing {
       journal.misunderstood(batch.content)
-      return fallBack(batch, "2xx without written counts")
+      return fallBack(batch, AnswerMeaning(.otherVersion, reason: "media_type", text: "2xx without written counts"))
     }
-    let newest = batch.outgoing.samples[batch.part.range].lazy.map(\.timestamp).max() ?? 0
-    shown.withLock { shown in
-      shown.sent.add(batch.content)
-      shown.bytes += UInt64(batch.body?.readableBytes ?? 0)
-      if batch.attempt > 0 { shown.resent += UInt64(batch.content.samples + batch.content.histograms) }
-      shown.highestSentTimestamp = max(shown.highestSentTimestamp, newest)
-    }
+    noteStored(batch, batch.content)
     if window < options.queue.maxShards { window += 1 }
     recovered()
     batch.take()
     proceed(batch)
+  }
+
+  func noteStored(_ batch: Batch, _ content: RequestContent) {
+    let newest = batch.outgoing.samples[batch.part.range].lazy.map(\.timestamp).max() ?? 0
+    shown.withLock { shown in
+      shown.sent.add(content)
+      shown.bytes += UInt64(batch.body?.readableBytes ?? 0)
+      if batch.attempt > 0 { shown.resent += UInt64(content.samples + content.histograms) }
+      shown.highestSentTimestamp = max(shown.highestSentTimestamp, newest)
+    }
+  }
+
+  /// The receiver has stored all of it but for some samples. It names only the first of them: that one is counted.
+  func takenInPart(_ batch: Batch, _ refusal: RemoteStatistics.Refusal, _ meaning: AnswerMeaning) {
+    var stored = batch.content
+    if stored.samples > 0 { stored.samples -= 1 } else if stored.histograms > 0 { stored.histograms -= 1 }
+    noteStored(batch, stored)
+    shown.withLock { $0.refused[refusal, default: 0] += 1 }
+    journal.refusedInPart(batch.content.samples + batch.content.histograms, meaning)
+    recovered()
+    batch.take()
+    proceed(batch)
+  }
+
+  /// New series are not taken now, others are. The batch is sent again beside the others for about a minute; then its
+  /// new series are given up, and samples of its other series that wait behind it go on.
+  func slowed(_ batch: Batch, _ refusal: RemoteStatistics.Refusal, _ meaning: AnswerMeaning) {
+    guard batch.slowAttempts < Self.mostSlowAttempts else {
+      batch.slowAttempts = 0
+      return takenInPart(batch, refusal, meaning)
+    }
+    recovered()
+    batch.slowAttempts += 1
+    batch.attempt += 1
+    batch.notBefore = .now() + TimeAmount(batch.backoff.delay(retryAfter: nil))
+    shown.withLock { $0.retried.add(batch.content) }
+    journal.slowed(meaning)
   }
 
   /// The receiver is well: those that wait for it go at once.
@@ -161,21 +217,21 @@ extension Sender {
     for batch in batches where !batch.isSending { batch.notBefore = .now() }
   }
 
-  func failed(_ batch: Batch, _ reason: String, retryAfter: Duration?) {
+  func failed(_ batch: Batch, _ meaning: AnswerMeaning, retryAfter: Duration?) {
     batch.attempt += 1
     let delay = TimeAmount(batch.backoff.delay(retryAfter: retryAfter))
     batch.notBefore = .now() + delay
     if retryAfter != nil { pausedUntil = max(pausedUntil, batch.notBefore) }
     window = max(1, window / 2, min(options.queue.minShards, options.queue.maxShards))
     shown.withLock { $0.retried.add(batch.content) }
-    if !isFailing { journal.failed(reason) }
+    journal.failed(meaning)
     isFailing = true
   }
 
   /// Credentials are refused, or the URL is wrong: nothing is given up, and nothing is asked for a while. Then what
   /// has come meanwhile goes along.
-  func hold(_ batch: Batch, _ reason: String) {
-    if !isFailing { journal.failed(reason) }
+  func hold(_ batch: Batch, _ meaning: AnswerMeaning) {
+    journal.failed(meaning)
     isFailing = true
     shown.withLock { $0.retried.add(batch.content) }
     if !mustRewind { pausedUntil = .now() + TimeAmount(holdBackoff.delay(retryAfter: nil)) }
@@ -199,48 +255,49 @@ extension Sender {
   }
 
   /// The receiver does not speak 2.0: from now on it gets 1.0.
-  func fallBack(_ batch: Batch, _ reason: String) {
+  func fallBack(_ batch: Batch, _ meaning: AnswerMeaning) {
     // Of batches that are on their way side by side the first one says it.
     if version == .v2 {
-      journal.fellBack(reason)
+      journal.fellBack(meaning)
       version = .v1
       startMetadata()
     }
     transmit(batch)
   }
 
-  func refused(_ batch: Batch, _ response: HTTPResponse, _ reason: String, isTooLarge: Bool) {
+  func refused(_ batch: Batch, _ response: HTTPResponse, _ meaning: AnswerMeaning, isTooLarge: Bool) {
     recovered()
+    let refusal = RemoteStatistics.Refusal(status: response.status, reason: meaning.reason)
     let written = batch.version == .v2 ? WrittenCounts(response) : nil
     if let written, !written.isNothing {
       // The receiver says that it has the good part: nothing is sent again.
       let refused = max(0, batch.content.samples + batch.content.histograms - written.samples - written.histograms)
       shown.withLock { shown in
         shown.sent.samples += UInt64(min(written.samples, batch.content.samples))
-        shown.refused[response.status, default: 0] += UInt64(refused)
+        shown.refused[refusal, default: 0] += UInt64(refused)
       }
-      journal.refused(refused, reason)
+      journal.refused(refused, meaning)
       batch.take()
     } else {
-      batch.refusal = (response.status, reason)
+      batch.refusal = (refusal, meaning)
       if !isTooLarge || !batch.split(batch.part, isSearch: false) { batch.refuse() }
     }
     proceed(batch)
   }
 
-  func drop(_ batch: Batch, _ ranges: [Range<Int>], _ status: Int, _ reason: String) {
-    let count = ranges.reduce(0) { $0 + $1.count }
+  /// Counts and tells what the receiver has refused for good.
+  func countDropped(_ batch: Batch) {
+    guard let (refusal, meaning) = batch.refusal else { return }
+    let count = batch.dropped.reduce(0) { $0 + $1.count }
+    batch.dropped = []
     guard count > 0 else { return }
-    shown.withLock { $0.refused[status, default: 0] += UInt64(count) }
-    journal.refused(count, reason)
+    shown.withLock { $0.refused[refusal, default: 0] += UInt64(count) }
+    journal.refused(count, meaning)
   }
 
   /// Goes on to the batch's next part, or ends it.
   func proceed(_ batch: Batch) {
-    if !batch.dropped.isEmpty {
-      drop(batch, batch.dropped, batch.refusal.status, batch.refusal.reason)
-      batch.dropped = []
-    }
+    countDropped(batch)
     guard !batch.advance() else { return transmit(batch) }
     batches.removeAll { $0 === batch }
     release(batch)

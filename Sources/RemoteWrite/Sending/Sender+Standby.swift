@@ -102,7 +102,7 @@ extension LabelTable {
 
 extension Verdict {
   /// Whether a receiver says this only to a replica that it has elected: it looks at samples after the election.
-  var isOfElected: Bool { self == .sent || self == .isolate }
+  var isOfElected: Bool { [.sent, .isolate, .takenInPart].contains(self) }
 }
 
 extension Sender {
@@ -177,7 +177,7 @@ extension Sender {
     standbys[group] = standby
     // What has no backlog goes in order with the rest from now on.
     if let last = overtakings.indices.last { overtakings[last].isOpen = false }
-    journal.standsBy(cluster, RemoteJournal.reason(response.status, body: response.body))
+    journal.standsBy(cluster, RemoteJournal.text(response.status, body: response.body))
     return standby
   }
 
@@ -211,9 +211,10 @@ extension Sender {
     guard !isStopped, standbys[standby.group] === standby else { return }
     shown.withLock { $0.requestDurations.observe(duration) }
     switch answer {
-    case .failure(let reason): unanswered(reason)
+    case .failure(let meaning): unanswered(meaning)
     case .response(let response):
-      let verdict = rule.verdict(on: response.status)
+      let meaning = meaning(response)
+      let verdict = meaning.verdict
       if verdict.isOfElected || verdict == .standby && !Self.namesReplica(response) {
         recovered()
         elected(standby.group)
@@ -227,14 +228,14 @@ extension Sender {
         }
         acknowledgeProgress()
       } else {
-        unanswered(RemoteJournal.reason(response.status, body: response.body))
+        unanswered(meaning)
       }
     }
     pump()
   }
 
-  private func unanswered(_ reason: String) {
-    if !isFailing { journal.failed(reason) }
+  private func unanswered(_ meaning: AnswerMeaning) {
+    if !isFailing { journal.failed(meaning) }
     isFailing = true
   }
 

@@ -17,6 +17,8 @@ import Synchronization
 /// `@unchecked Sendable`: what changes is touched on `eventLoop` only, but for `shown`, which has its lock.
 final class Sender: @unchecked Sendable {
   static let mostBatches = 200
+  /// How often a request is sent again of which the receiver takes no new series: a minute, with the default backoff.
+  static let mostSlowAttempts = 19
   /// Samples that are read from the log at a time.
   static let chunkLength = 16_384
 
@@ -32,7 +34,7 @@ final class Sender: @unchecked Sendable {
   let decorate: RequestDecorator?
   let families: @Sendable () -> [MetricMetadata]
   let acknowledge: @Sendable (Acknowledgement) -> Void
-  let rule: RetryRule
+  let answerReader: AnswerReader?
   let journal: RemoteJournal
   let shown: Mutex<RemoteStatistics>
 
@@ -103,7 +105,7 @@ final class Sender: @unchecked Sendable {
     decorate = remote.decorate
     self.families = families
     self.acknowledge = acknowledge
-    rule = RetryRule(retriesTooManyRequests: options.queue.retryOnHTTP429)
+    answerReader = remote.readAnswer
     journal = RemoteJournal(name: options.name, url: "\(options.url)", log: log)
     version = options.version
     position = acknowledgement.first
@@ -302,15 +304,22 @@ final class Sender: @unchecked Sendable {
     shown.withLock { $0.acknowledged = first }
   }
 
+  /// The timestamp of the first sample on its way, or of the next one that was read from the log.
+  var oldestUnsent: Int64? {
+    if let batch = batches.first(where: { !$0.overtakes }) { return batch.outgoing.samples.first?.timestamp }
+    guard let chunk, chunk.first <= position, position < chunk.end else { return nil }
+    return chunk.samples[Int(position - chunk.first)].timestamp
+  }
+
   func noteProgress() {
-    let oldest = waitingSince
     let standbyCount = standbys.count
+    let oldestUnsent = oldestUnsent
     shown.withLock { shown in
       shown.inFlight = batches.count
       shown.standingBy = standbyCount
       shown.window = window
-      shown.waitingSince = oldest
-      shown.oldestUnsent = batches.first?.outgoing.samples.first?.timestamp
+      // Between two batches from the log it stays what it was.
+      if let oldestUnsent { shown.oldestUnsent = oldestUnsent }
     }
     guard isDraining, !whenEmpty.isEmpty, batches.isEmpty, !isReading else { return }
     guard store.withIntake({ $0.ring.end }) <= position else { return }
