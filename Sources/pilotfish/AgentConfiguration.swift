@@ -17,11 +17,13 @@ enum ConfigurationText {
 
   /// - Parameter file: goes before the environment when it is given.
   init(_ flags: FlagValues, _ file: Flag<String>) {
-    if !flags.isGiven(file), let text = getenv(Self.variable), text[0] != 0 {
-      self = .environment(Array(String(cString: text).utf8))
-    } else {
-      self = .file(flags[file])
-    }
+    self = (flags.isGiven(file) ? nil : Self.ofEnvironment) ?? .file(flags[file])
+  }
+
+  /// Nil when the environment holds none.
+  static var ofEnvironment: ConfigurationText? {
+    guard let text = getenv(variable), text[0] != 0 else { return nil }
+    return .environment(Array(String(cString: text).utf8))
   }
 
   /// How logs and errors name it.

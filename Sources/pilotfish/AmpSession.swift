@@ -18,6 +18,7 @@ struct AmpSession {
     Which workspace, and as whom; either of the configuration's remote_write, or by flags:
 
       --config.file=FILE     The agent's prometheus.yml: its first remote_write with sigv4, with its TLS and proxy.
+                             Without it and --workspace, what $PILOTFISH_CONFIG_CONTENT holds.
       --remote=NAME          The remote_write of that name instead.
       --workspace=WORKSPACE  Its id (ws-…), its base URL, or its remote-write URL.
       --region=REGION        By default the URL's, else AWS_REGION, the profile's or the instance's.
@@ -98,11 +99,12 @@ struct AmpSession {
   }
 
   private static func remote(_ given: CheckArguments) throws -> Remote {
-    if let path = given.value("--config.file") {
+    let file = given.value("--config.file").map(ConfigurationText.file)
+    if let text = file ?? (given.has("--workspace") ? nil : .ofEnvironment) {
       for flag in ["--workspace", "--region", "--profile", "--role-arn"] where given.has(flag) {
-        throw UsageFault("\(flag) does not go with --config.file, which says it")
+        throw UsageFault("\(flag) does not go with \(file == nil ? text.name : "--config.file"), which says it")
       }
-      return try remote(ofFile: path, named: given.value("--remote"))
+      return try remote(of: text, named: given.value("--remote"))
     }
     guard !given.has("--remote") else { throw UsageFault("--remote needs --config.file") }
     guard let url = given.value("--workspace") else { throw UsageFault("expected --config.file or --workspace") }
@@ -115,11 +117,11 @@ struct AmpSession {
     return remote
   }
 
-  private static func remote(ofFile path: String, named name: String?) throws -> Remote {
+  private static func remote(of text: ConfigurationText, named name: String?) throws -> Remote {
     var options = Configuration.Options()
     options.ignoresServerBlocks = true
     options.readsJobFiles = false
-    let all = try AgentConfiguration.load(path, options).remoteWrites
+    let all = try text.load(options).remoteWrites
     let found =
       if let name {
         all.enumerated().first { AgentConfiguration.name($0.element, at: $0.offset) == name }?.element
@@ -127,7 +129,7 @@ struct AmpSession {
         all.first { $0.sigV4 != nil }
       }
     guard let found, let sigV4 = found.sigV4 else {
-      throw CheckFault("\(path) has no remote_write\(name.map { " \"\($0)\"" } ?? "") with sigv4")
+      throw CheckFault("\(text.name) has no remote_write\(name.map { " \"\($0)\"" } ?? "") with sigv4")
     }
     return Remote(
       url: found.url, sigV4: sigV4, options: found.httpClient, headers: found.headers.map { ($0.name, $0.value) })

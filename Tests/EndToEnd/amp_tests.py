@@ -161,7 +161,10 @@ remote_write:
         assert pilotfish(folder, "amp", "push", flag, "a", "1")[0] == 0
         assert pilotfish(folder, "amp", "push", flag, "b", "1", "--remote=second")[0] == 0
         assert pilotfish(folder, "amp", "push", flag, "c", "1", "--remote", "remote-1")[0] == 0
-        assert [dict(labels)["__name__"] for labels in workspace.series] == ["a", "c"]
+        with open(config) as file:
+            content = file.read()
+        assert pilotfish(folder, "amp", "push", "d", "1", PILOTFISH_CONFIG_CONTENT=content)[0] == 0
+        assert [dict(labels)["__name__"] for labels in workspace.series] == ["a", "c", "d"]
         assert [dict(labels)["__name__"] for labels in other.series] == ["b"]
         for name in ("remote-0", "none"):
             status, _, errors = pilotfish(folder, "amp", "labels", flag, f"--remote={name}")

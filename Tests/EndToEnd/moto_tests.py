@@ -1,7 +1,9 @@
-"""Discovery of EC2 and ECS beside moto, which answers as AWS does. scripts/test installs it beside the build."""
+"""Discovery of EC2 and ECS, STS and workspaces beside moto, which answers as AWS does. scripts/test installs it beside
+the build."""
 import os
 import subprocess
 
+from amp_tests import check, pilotfish
 from discovery_tests import api
 from hostile import Skipped
 from parts import free_port, process, until
@@ -38,12 +40,56 @@ for task in ecs.run_task(cluster="shop", taskDefinition="web", count=2, launchTy
 """
 
 
+# A role, and a workspace as the control plane of Amazon Managed Service for Prometheus describes it.
+ACCOUNT = """
+import boto3, sys
+keys = dict(region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s", endpoint_url=sys.argv[1])
+boto3.client("iam", **keys).create_role(RoleName="writer", AssumeRolePolicyDocument="{}")
+amp = boto3.client("amp", **keys)
+made = amp.create_workspace(alias="test")["workspaceId"]
+print(made, amp.describe_workspace(workspaceId=made)["workspace"]["prometheusEndpoint"])
+"""
+
+
 def moto():
     """The folder of moto's programs."""
     programs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.build/moto/bin")
     if not os.access(os.path.join(programs, "moto_server"), os.X_OK):
         raise Skipped("needs moto (scripts/test installs it)")
     return programs
+
+
+def run(programs, script, url):
+    """The words of each line that the script prints, run by moto's own Python."""
+    output = subprocess.run([os.path.join(programs, "python3"), "-c", script, url], check=True, capture_output=True,
+                            text=True, timeout=120).stdout
+    return [line.split() for line in output.splitlines() if line]
+
+
+def test_identities_beside_moto(folder):
+    """A role that is assumed and a web identity are who STS says; a workspace is found by what describes it."""
+    programs, port = moto(), free_port()
+    url = f"http://127.0.0.1:{port}"
+    with process([os.path.join(programs, "moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+                 os.path.join(folder.path, "moto.log"), f"{url}/moto-api/"):
+        (workspace, endpoint), = run(programs, ACCOUNT, url)
+        role = "arn:aws:iam::123456789012:role/writer"
+        token = os.path.join(folder.path, "token")
+        with open(token, "w") as file:
+            file.write("header.claims.signature")
+        keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL_STS": url}
+        identity = {"AWS_WEB_IDENTITY_TOKEN_FILE": token, "AWS_ROLE_ARN": role, "AWS_ENDPOINT_URL_STS": url}
+        where = [f"--workspace={url}/workspaces/{workspace}", f"--region={REGION}"]
+        for arguments, variables in (([f"--role-arn={role}"], keys), ([], identity)):
+            steps = check(folder, *where, *arguments, **variables)
+            assert steps["credentials"]["state"] == steps["account"]["state"] == "ok", steps
+            assert "arn:aws:sts::123456789012:assumed-role/writer/" in steps["account"]["seen"], steps
+        for given in (endpoint, workspace):
+            status, output, errors = pilotfish(
+                folder, "amp", "query", f"--workspace={given}", "--curl", "up", AWS_REGION=REGION, **keys)
+            assert status == 0, errors
+            whole = f"https://aps-workspaces.{REGION}.amazonaws.com/workspaces/{workspace}/api/v1/query?query=up"
+            assert whole in output, (endpoint, output)
 
 
 def test_discovery_beside_moto(folder):
@@ -60,9 +106,7 @@ def test_discovery_beside_moto(folder):
         f"- job_name: {name}\n  {job}, refresh_interval: 1s}}]\n" for name, job in jobs.items())
     with process([os.path.join(programs, "moto_server"), "-H", "127.0.0.1", "-p", str(port)],
                  os.path.join(folder.path, "moto.log"), f"{url}/moto-api/"):
-        made = subprocess.run([os.path.join(programs, "python3"), "-c", SETUP, url], check=True, capture_output=True,
-                              text=True, timeout=120).stdout.split("\n")
-        lines = [line.split() for line in made if line]
+        lines = run(programs, SETUP, url)
         instances = {line[1]: line[2:] for line in lines if line[0] == "instance"}
         tasks = {line[3]: line[1] for line in lines if line[0] == "task"}
         with folder.agent(own, config):
