@@ -147,6 +147,26 @@ import Testing
     }
   }
 
+  /// A record that belongs before the last segment says nothing of where the log ends.
+  @Test func aMisplacedRecordDoesNotTakeTheEndBack() throws {
+    let directory = TemporaryDirectory()
+    var scribe = LogScribe()
+    let series = [scribe.series("a"), scribe.series("b"), scribe.series("c")]
+    var ends: [Int] = []
+    for time in 0..<Int64(6) {
+      if time == 3 { scribe.encoder.endSegment() }
+      scribe.append(series.map { Sample(series: $0, timestamp: time, value: Double(time)) })
+      ends.append(scribe.encoder.segmentBytes!)
+    }
+    scribe.flush(to: directory)
+    let before = try #require(fileBytes("\(directory.path)/\(LogFormat.fileName(1))"))
+    var last = try #require(fileBytes("\(directory.path)/\(LogFormat.fileName(10))"))
+    last.removeLast(last.count - ends[3])
+    last[ends[3] - 1] ^= 1
+    directory.write(LogFormat.fileName(10), bytes: last + before[LogFormat.headerLength..<ends[0]])
+    #expect(try LogFolder(path: directory.path, isLocked: true).recover { _ in } == 10)
+  }
+
   /// A flipped bit in any byte of a middle segment costs no sample before it, and none of another segment.
   @Test func aFlippedByteCostsTheRestOfItsSegment() throws {
     let directory = TemporaryDirectory()

@@ -111,7 +111,12 @@ final class SegmentFile {
       guard pread(descriptor, &payload, length, off_t(offset + header.count)) == length else { return end }
       if payload.withUnsafeBytes({ Checksum.crc32($0) }) == header.span.bytes.littleEndian32(at: 4) {
         var head = ByteScanner(payload.span.bytes)
-        if let first = head.varint(), head.zigzag() != nil, let count = head.varint() { end = first &+ count }
+        // One of samples from before the segment stands in the wrong place.
+        if let first = head.varint(), head.zigzag() != nil, let count = head.varint(), first >= self.first,
+          count <= UInt64(LogFormat.mostSamples), first <= .max - count
+        {
+          end = max(end ?? 0, first + count)
+        }
       }
       offset += header.count + length
     }

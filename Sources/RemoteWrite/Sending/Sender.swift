@@ -176,8 +176,9 @@ final class Sender: @unchecked Sendable {
       if isFailing, batches.contains(where: \.isSending) { break }
       transmit(batch)
     }
-    askForElection(now)
     while mayBegin, let batch = nextOvertaking(now) ?? nextBatch(now) { begin(batch) }
+    // Also with what was withheld just now.
+    askForElection(now)
     if let next = batches.lazy.filter({ !$0.isSending }).map(\.notBefore).min() { setAlarm(max(next, now)) }
     noteProgress()
   }
