@@ -22,7 +22,7 @@ enum HealthcheckCommand {
       print(usage, terminator: "")
       return ExitStatus.success
     }
-    guard let given = CheckArguments(arguments, values: ["--url", "--timeout"]) else { return ExitStatus.failure }
+    guard let given = CommandArguments(arguments, values: ["--url", "--timeout"]) else { return ExitStatus.failure }
     let text = given.value("--url") ?? "http://127.0.0.1:9100/-/healthy"
     guard given.plain.isEmpty, let timeout = try? Duration.parse(given.value("--timeout") ?? "3s"), timeout > .zero
     else {

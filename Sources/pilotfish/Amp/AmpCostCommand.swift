@@ -39,7 +39,7 @@ enum AmpCostCommand {
       if !Task.isCancelled { exit(ExitStatus.failure) }
     }
     defer { signals.cancel() }
-    guard let given = CheckArguments(arguments, values: values) else { return ExitStatus.usage }
+    guard let given = CommandArguments(arguments, values: values) else { return ExitStatus.usage }
     let question: Question
     do throws(CheckFault) {
       question = try Question(given)
@@ -70,7 +70,7 @@ enum AmpCostCommand {
     var timeout = Duration.seconds(60)
     var options = HTTPClientOptions()
 
-    init(_ given: CheckArguments) throws(CheckFault) {
+    init(_ given: CommandArguments) throws(CheckFault) {
       if let extra = given.plain.first { throw CheckFault("unexpected '\(extra)'") }
       if let text = given.value("--top") {
         guard let number = Int(text), 0...CostPages.mostTop ~= number else {

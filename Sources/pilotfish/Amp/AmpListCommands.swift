@@ -56,7 +56,7 @@ enum AmpSeriesCommand {
   }
 }
 
-extension CheckArguments {
+extension CommandArguments {
   /// `--start` and `--end` as parameters of the API.
   fileprivate func times() throws(UsageFault) -> [(name: String, value: String)] {
     var parameters: [(name: String, value: String)] = []

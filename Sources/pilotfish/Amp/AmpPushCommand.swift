@@ -48,7 +48,7 @@ enum AmpPushCommand {
     }
   }
 
-  private static func samples(_ given: CheckArguments) throws -> [WriteRequests.Sample] {
+  private static func samples(_ given: CommandArguments) throws -> [WriteRequests.Sample] {
     var time = QueryTime(milliseconds: WallClock.milliseconds)
     do throws(QueryFault) {
       if let text = given.value("--time") { time = try QueryTime(text) }

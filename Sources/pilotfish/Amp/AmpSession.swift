@@ -10,7 +10,7 @@ import YAML
 /// What every command has that asks a workspace: where that is, as whom it is asked, and how answers are shown.
 struct AmpSession {
   let workspace: Workspace
-  let given: CheckArguments
+  let given: CommandArguments
   let group = MultiThreadedEventLoopGroup.singleton
 
   /// The flags that say which workspace, for usages.
@@ -49,7 +49,7 @@ struct AmpSession {
       if !Task.isCancelled { exit(ExitStatus.failure) }
     }
     defer { signals.cancel() }
-    guard let given = CheckArguments(arguments, switches: switches, values: values + sourceFlags) else {
+    guard let given = CommandArguments(arguments, switches: switches, values: values + sourceFlags) else {
       return ExitStatus.usage
     }
     do {
@@ -63,7 +63,7 @@ struct AmpSession {
     }
   }
 
-  private init(_ given: CheckArguments) throws {
+  private init(_ given: CommandArguments) throws {
     self.given = given
     let client = HTTPClient(eventLoopGroup: group)
     let silent = Logger(label: "amp") { _ in SwiftLogNoOpLogHandler() }
@@ -98,7 +98,7 @@ struct AmpSession {
     var headers: [(name: String, value: String)] = []
   }
 
-  private static func remote(_ given: CheckArguments) throws -> Remote {
+  private static func remote(_ given: CommandArguments) throws -> Remote {
     let file = given.value("--config.file").map(ConfigurationText.file)
     if let text = file ?? (given.has("--workspace") ? nil : .ofEnvironment) {
       for flag in ["--workspace", "--region", "--profile", "--role-arn"] where given.has(flag) {

@@ -22,7 +22,7 @@ enum CheckConfigCommand {
 
   static func run(_ arguments: [String]) -> Int32 {
     guard
-      let given = CheckArguments(
+      let given = CommandArguments(
         arguments, switches: ["--agent", "--syntax-only", "--lint-fatal", "--config.ignore-server-blocks"],
         values: ["--lint", "--query.lookback-delta"])
     else { return ExitStatus.failure }
@@ -57,7 +57,7 @@ enum CheckConfigCommand {
     return hasLint && given.has("--lint-fatal") ? ExitStatus.lint : ExitStatus.success
   }
 
-  private static func check(_ file: String, _ given: CheckArguments) throws -> Configuration {
+  private static func check(_ file: String, _ given: CommandArguments) throws -> Configuration {
     var options = Configuration.Options()
     options.ignoresServerBlocks = given.has("--config.ignore-server-blocks")
     options.readsJobFiles = !given.has("--syntax-only")
@@ -95,7 +95,7 @@ enum CheckConfigCommand {
   }
 
   private static func lint(
-    _ configuration: Configuration, _ given: CheckArguments, _ lookback: Duration
+    _ configuration: Configuration, _ given: CommandArguments, _ lookback: Duration
   ) -> [String] {
     // The others are for rules, which are never here.
     let lints = (given.value("--lint") ?? "duplicate-rules").split(separator: ",").map(String.init)

@@ -16,7 +16,7 @@ enum CheckMetricsCommand {
     """
 
   static func run(_ arguments: [String]) -> Int32 {
-    guard let given = CheckArguments(arguments, switches: ["--extended"], values: ["--lint"]), given.plain.isEmpty
+    guard let given = CommandArguments(arguments, switches: ["--extended"], values: ["--lint"]), given.plain.isEmpty
     else {
       Console.complain(usage)
       return ExitStatus.failure

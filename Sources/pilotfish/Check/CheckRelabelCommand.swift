@@ -20,7 +20,7 @@ enum CheckRelabelCommand {
 
   static func run(_ arguments: [String]) -> Int32 {
     guard
-      let given = CheckArguments(arguments, switches: ["--json", "--metric-rules"], values: ["--job"]),
+      let given = CommandArguments(arguments, switches: ["--json", "--metric-rules"], values: ["--job"]),
       let file = given.plain.first, let name = given.value("--job")
     else {
       Console.complain(usage)

@@ -12,7 +12,7 @@ enum CheckWebConfigCommand {
     """
 
   static func run(_ arguments: [String]) -> Int32 {
-    guard let given = CheckArguments(arguments) else { return ExitStatus.failure }
+    guard let given = CommandArguments(arguments) else { return ExitStatus.failure }
     guard !given.plain.isEmpty else {
       Console.complain(usage)
       return ExitStatus.failure
