@@ -5,15 +5,15 @@ import os
 import signal
 import struct
 import subprocess
-import threading
 
 from parts import PILOTFISH, free_port, get, until
 from remote import STALE, Receiver
+from serving import Serving
 
 ONE = struct.pack("<d", 1.0)
 
 
-class Page:
+class Page(Serving):
     """A target on all addresses of 127/8 that shows `series`, each with the value 1."""
 
     def __init__(self, series):
@@ -34,14 +34,6 @@ class Page:
 
         self.server = http.server.ThreadingHTTPServer(("", 0), Handler)
         self.port = self.server.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def names(name, count):

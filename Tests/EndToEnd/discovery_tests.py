@@ -4,12 +4,12 @@ import http.server
 import json
 import os
 import subprocess
-import threading
 import urllib.error
 import urllib.parse
 
 import hostile
 from parts import Target, free_port, get, process, until
+from serving import Serving
 
 
 @contextlib.contextmanager
@@ -78,7 +78,7 @@ def test_dns(folder):
             assert float(failures[0]) > 0, failures
 
 
-class Groups:
+class Groups(Serving):
     """A server of target groups (http_sd)."""
 
     def __init__(self):
@@ -98,14 +98,6 @@ class Groups:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/sd"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def test_http_sd(folder):

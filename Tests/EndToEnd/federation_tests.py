@@ -5,18 +5,17 @@ import http.server
 import os
 import re
 import subprocess
-import threading
-import time
 import urllib.error
 import urllib.parse
 
 import parts
 from parts import free_port, get, until
+from serving import Serving
 
 PROMETHEUS = os.environ.get("PROMETHEUS", "prometheus")
 
 
-class Page:
+class Page(Serving):
     """A target that answers `body`, at a rate if wanted."""
 
     def __init__(self, body, pace=None, content_type="text/plain; version=0.0.4", packed=False):
@@ -49,14 +48,6 @@ class Page:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def federate(port, *selectors, headers={}):

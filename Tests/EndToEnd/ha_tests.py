@@ -11,14 +11,15 @@ import time
 import urllib.parse
 
 from parts import PILOTFISH, free_port, get, process, until
-from remote import STALE, fields, label, sample, uncompress
+from remote import fields, label, sample, uncompress
+from serving import Serving
 
 ROUNDS = int(os.environ.get("KILLS", 4))
 FAILOVER = 3.0
 UPDATE = 1.0
 
 
-class Electorate:
+class Electorate(Serving):
     """A receiver of remote write 1.0 that elects a replica of each cluster.
 
     By the first series of a request, and by that one only; whoever comes when the elected one was not heard of for
@@ -94,16 +95,8 @@ class Electorate:
                     self.stored[name].add((timestamp, bits))
         return 200, b""
 
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
 
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class NumberedTarget:
+class NumberedTarget(Serving):
     """A target that numbers its scrapes and knows which replica asked. One of its series has a cluster of its own."""
 
     def __init__(self):
@@ -134,14 +127,6 @@ class NumberedTarget:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def configuration(replica, receiver, targets):

@@ -6,11 +6,12 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+from serving import Serving
 
 PILOTFISH = os.path.abspath(sys.argv[1])
 
@@ -92,7 +93,7 @@ class Folder:
             os.path.join(self.path, "exporter.log"), f"http://127.0.0.1:{port}/")
 
 
-class Target:
+class Target(Serving):
     """A target whose every scrape answers one series, `ticks`, with the number of the scrape."""
 
     def __init__(self):
@@ -113,17 +114,6 @@ class Target:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def query(port, text, **parameters):

@@ -17,6 +17,8 @@ import threading
 import time
 import zlib
 
+from serving import Serving
+
 STALE = 0x7FF0000000000002
 
 
@@ -291,7 +293,7 @@ class Ledger:
         return missing, late
 
 
-class Receiver:
+class Receiver(Serving):
     """Answers remote write on `port` as `fault()` says: "ok"; a status; "reset" before it has taken anything; "lost":
     it takes the samples, but its answer does not arrive; "slow". `versions`: the versions that it knows."""
 
@@ -349,16 +351,8 @@ class Receiver:
                 self.errors.append(repr(error))
                 return 0
 
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
 
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class Targets:
+class Targets(Serving):
     """`count` targets of `series` series each on one port of the addresses 127.0.0.1 and up."""
 
     def __init__(self, count=1, series=20):
@@ -411,14 +405,6 @@ class Targets:
     def total(self):
         """Scrapes of all targets."""
         return sum(self._numbers.values())
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class LogRecords:
